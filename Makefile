@@ -1,0 +1,58 @@
+# make app    sets everything up and serves the page on http://localhost:8501
+# make test   sets everything up and runs all checks and tests
+#
+# Variables: PYTHON (3.10 or newer), PORT, PYTEST_ARGS, CHROMIUM (a browser for the tests).
+
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark clean
+
+app: setup
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: setup-dev check
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/.ready
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/.ready: requirements.txt pyproject.toml scripts/make_venv.sh
+	scripts/make_venv.sh "$(PYTHON)" $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.ready-train: $(VENV)/.ready requirements-train.txt
+	$(BIN)/python -m pip install --quiet -r requirements-train.txt
+	touch $@
+
+# Offline work, from a clean clone; each needs npm for the art.
+train: $(VENV)/.ready-train
+	$(BIN)/python scripts/train.py
+
+starter: $(VENV)/.ready
+	$(BIN)/python scripts/build_index.py index/starter/media --out index/starter --copy-media
+
+evaluate: $(VENV)/.ready-train
+	$(BIN)/python scripts/evaluate.py --all
+
+benchmark: $(VENV)/.ready
+	$(BIN)/python scripts/benchmark.py
+
+clean:
+	rm -rf $(VENV) artifacts

@@ -1,0 +1,11 @@
+"""CLIP reaction search: type a message, get the reaction GIFs that answer it.
+
+    from retrieval.search import Searcher
+    searcher = Searcher.open("index/starter")
+    for result in searcher.ask("I'm so scared right now", top_k=5):
+        print(result.rank, f"{result.score:.3f}", result.record.title, result.uri)
+
+Importing the package loads nothing heavy; torch comes with the first encoder.
+"""
+
+__version__ = "0.1.0"

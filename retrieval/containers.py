@@ -1,0 +1,66 @@
+"""What the bytes of a media file say without decoding a frame.
+
+Decoders are lenient: they show what is left of a file that was cut, as if it were
+whole, or tell a frame's time only once it is decoded. These few walks over the
+containers' own lengths answer both.
+"""
+
+from __future__ import annotations
+
+
+def is_stream(data: bytes) -> bool:
+    """True for what PyAV decodes: GIF, APNG, MP4 (ISO media) and WebM (Matroska)."""
+    return (
+        data[:6] in (b"GIF87a", b"GIF89a")
+        or (data[:8] == b"\x89PNG\r\n\x1a\n" and b"acTL" in data[:200])
+        or data[4:8] == b"ftyp"
+        or data[:4] == b"\x1a\x45\xdf\xa3"
+    )
+
+
+def is_cut(data: bytes) -> bool:
+    """True for a GIF or an MP4 that ends inside a frame; ffmpeg shows the rest as if whole.
+
+    A GIF that lacks only its trailer has all its frames, and passes.
+    """
+    if data[4:8] == b"ftyp":
+        at, end = 0, len(data)
+        while at + 16 <= end:
+            size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+            if size == 1:
+                size = int.from_bytes(data[at + 8 : at + 16], "big")
+            if kind == b"mdat" and at + size > end:
+                return True
+            if size < 8:  # 0 means: up to the end of the file
+                break
+            at += size
+    elif data[:6] in (b"GIF87a", b"GIF89a"):
+        try:
+            at = 13 + _gif_palette_bytes(data[10])
+            while at < len(data) and data[at] in b"\x21\x2c":  # an extension, a frame
+                at += 2 if data[at] == 0x21 else 11 + _gif_palette_bytes(data[at + 9])
+                while data[at]:
+                    at += 1 + data[at]
+                at += 1
+        except IndexError:
+            return True
+    return False
+
+
+def _gif_palette_bytes(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def webp_delays_ms(data: bytes) -> list[int]:
+    """How long each frame shows; 100 ms for one without a delay, as browsers do.
+
+    From the ANMF chunks, for Pillow tells it only once a frame is decoded:
+    https://developers.google.com/speed/webp/docs/riff_container#animation
+    """
+    delays_ms, at = [], 12
+    while at + 8 <= len(data):
+        if data[at : at + 4] == b"ANMF":
+            delays_ms.append(int.from_bytes(data[at + 20 : at + 23], "little") or 100)
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    return delays_ms

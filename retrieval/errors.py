@@ -1,0 +1,30 @@
+"""The errors that the library raises on purpose.
+
+Each message says what failed, the value, what was expected, and the command that
+mends it. Scripts print them and exit; the page shows them; nothing else catches
+them.
+"""
+
+
+class RetrievalError(Exception):
+    """Base of all errors a person can mend."""
+
+
+class SourceError(RetrievalError):
+    """What should be indexed cannot be had: no such folder, nothing in it, no network."""
+
+
+class MediaError(RetrievalError):
+    """One picture or animation is over a bound, broken, or no picture at all."""
+
+
+class QueryError(RetrievalError):
+    """What was asked cannot be searched for: empty, too long, or contradictory."""
+
+
+class CheckpointError(RetrievalError):
+    """A checkpoint is unknown, incomplete, or cannot be downloaded."""
+
+
+class BundleError(RetrievalError):
+    """An index bundle is missing, damaged, or made with another checkpoint."""

@@ -1,0 +1,237 @@
+"""A media file to at most N distinct frames, each with its index and time.
+
+GIF, APNG, MP4 and WebM are decoded by PyAV (its demuxer tells every frame's time
+without decoding one, and it is faster than Pillow on GIF); JPEG, PNG and WebP by
+Pillow through imageio. Frames are spread evenly in time, not in index, and a frame
+that looks like the one before it is dropped, so that a still costs one frame.
+Everything is bounded before it is decoded; what is over a bound is a MediaError.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import av
+import imageio.v3 as iio
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from retrieval.containers import is_cut, is_stream, webp_delays_ms
+from retrieval.errors import MediaError
+
+SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
+DEFAULT_FRAMES = 8
+
+# Two frames are the same to the eye if no patch of a 32 × 32 thumbnail differs by
+# more than this (of 255): above the noise of a recompression (about 4), below a
+# blink of one eye in a 128-pixel face (about 30).
+SAME_PATCH = 12
+THUMBNAIL_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of decoding; each names itself in the error."""
+
+    max_bytes: int = 64_000_000
+    max_pixels: int = 16_000_000  # width × height of one frame
+    max_frames: int = 3_000
+    max_duration_ms: int = 120_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame: RGB, transparent pixels on white."""
+
+    index: int
+    time_ms: int
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class Media:
+    """A decoded file: its chosen frames, and what is true of the whole of it."""
+
+    frames: tuple[Frame, ...]
+    n_frames: int
+    duration_ms: int  # 0 for a still
+    width: int
+    height: int
+
+
+def read_media(
+    source: Path | bytes, n: int = DEFAULT_FRAMES, limits: Limits | None = None
+) -> Media:
+    """The file's at most `n` distinct frames, in order of time.
+
+    MediaError (without the path, which the caller knows) if it is over a bound,
+    damaged, or no picture. ValueError if `n` is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; expected at least 1 frame")
+    limits = limits or Limits()
+    data = _bytes_of(source, limits)
+    try:
+        if is_cut(data):
+            raise MediaError("damaged or incomplete (the file ends in the middle of a frame)")
+        if is_stream(data):
+            return _read_stream(data, n, limits)
+        return _read_picture(data, n, limits)
+    except MediaError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaError(f"max_pixels is {limits.max_pixels:,} ({_reason(error)})") from error
+    except UnidentifiedImageError as error:
+        raise MediaError(
+            "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
+        ) from error
+    except (av.FFmpegError, OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
+        raise MediaError(f"damaged or incomplete ({_reason(error)})") from error
+
+
+def _bytes_of(source: Path | bytes, limits: Limits) -> bytes:
+    if isinstance(source, bytes):
+        size = len(source)
+    else:
+        try:
+            size = source.stat().st_size
+        except OSError as error:
+            raise MediaError(f"cannot be opened ({_reason(error)})") from error
+    if size == 0:
+        raise MediaError("empty file")
+    _check("max_bytes", size, limits.max_bytes)
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise MediaError(f"cannot be opened ({_reason(error)})") from error
+
+
+def _check(bound: str, value: int, limit: int) -> None:
+    if value > limit:
+        raise MediaError(f"{bound} is {limit:,}, this has {value:,}")
+
+
+def _reason(error: BaseException) -> str:
+    """The error's first line, without the number and the file name that an OSError adds."""
+    text = getattr(error, "strerror", None) or str(error)
+    return (text.strip().splitlines() or [type(error).__name__])[0]
+
+
+def _read_stream(data: bytes, n: int, limits: Limits) -> Media:
+    starts, duration_ms = _timeline(data, limits)
+    if len(starts) == 1:
+        duration_ms = 0
+    wanted = set(spread(starts, duration_ms, n))
+    frames = []
+    with av.open(io.BytesIO(data)) as container:
+        for index, decoded in enumerate(container.decode(video=0)):
+            if index in wanted:
+                image = on_white(Image.fromarray(decoded.to_ndarray(format="rgba")))
+                if decoded.rotation:  # a film from a phone that was held upright
+                    image = image.rotate(decoded.rotation, expand=True)
+                frames.append(Frame(index, starts[index], image))
+                wanted.discard(index)
+                if not wanted:
+                    break
+    if wanted:
+        raise MediaError(f"damaged or incomplete (frame {min(wanted)} of {len(starts)} is missing)")
+    return Media(distinct(frames), len(starts), duration_ms, *frames[0].image.size)
+
+
+def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
+    """(start of each frame in ms from 0, duration in ms), undecoded.
+
+    ffmpeg's GIF demuxer shows a frame without a delay for 100 ms, as browsers do.
+    """
+    with av.open(io.BytesIO(data)) as container:
+        if not container.streams.video:
+            raise MediaError("no pictures in it, only sound")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise MediaError("a film in a codec that is not known here")
+        pixels = stream.codec_context.width * stream.codec_context.height
+        _check("max_pixels", pixels, limits.max_pixels)
+        spans = []
+        for packet in container.demux(stream):
+            # an MP4 cut without re-encoding keeps frames that are not to be shown
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                spans.append((packet.pts, packet.duration or 0))
+                _check("max_frames", len(spans), limits.max_frames)
+        if not spans:
+            raise MediaError("no frames in it")
+        to_ms = 1000 * float(stream.time_base)
+    spans.sort()  # films store frames in decoding order
+    first = spans[0][0]
+    starts = [round((pts - first) * to_ms) for pts, _ in spans]
+    duration_ms = round((spans[-1][0] - first + spans[-1][1]) * to_ms)
+    _check("max_duration_ms", duration_ms, limits.max_duration_ms)
+    return starts, duration_ms
+
+
+def _read_picture(data: bytes, n: int, limits: Limits) -> Media:
+    with Image.open(io.BytesIO(data)) as header:
+        width, height = header.size
+        count = getattr(header, "n_frames", 1) if header.format == "WEBP" else 1
+    _check("max_pixels", width * height, limits.max_pixels)
+    _check("max_frames", count, limits.max_frames)
+    delays_ms = webp_delays_ms(data) if count > 1 else [0]
+    if len(delays_ms) != count:
+        raise MediaError(f"damaged or incomplete ({len(delays_ms)} of {count} frames have a time)")
+    *starts, duration_ms = accumulate(delays_ms, initial=0)
+    _check("max_duration_ms", duration_ms, limits.max_duration_ms)
+    wanted = spread(starts, duration_ms, n)
+    # Pillow's own conversion to RGBA clips 16-bit grey to white
+    mode = None if header.mode.startswith("I;16") else "RGBA"
+    frames = []
+    with iio.imopen(io.BytesIO(data), "r", plugin="pillow") as file:
+        for index in wanted:
+            # imageio.v3 types only what all its plugins take; these two are Pillow's
+            pixels = file.read(index=index, mode=mode, rotate=True)  # type: ignore[call-arg]
+            if pixels.dtype == np.uint16:
+                pixels = (pixels >> 8).astype(np.uint8)
+            frames.append(Frame(index, starts[index], on_white(Image.fromarray(pixels))))
+    return Media(distinct(frames), count, duration_ms, *frames[0].image.size)
+
+
+def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:
+    """Indices of the frames on screen at the middles of `n` equal parts of the time.
+
+    >>> spread([0, 900, 1000, 1100], duration_ms=1200, n=2)
+    [0, 1]
+    >>> spread([0], duration_ms=0, n=8)
+    [0]
+    """
+    moments = (np.arange(n) + 0.5) * duration_ms / n
+    shown = np.searchsorted(np.asarray(starts), moments, side="right") - 1
+    return sorted(set(shown.clip(0, len(starts) - 1).tolist()))
+
+
+def distinct(frames: list[Frame]) -> tuple[Frame, ...]:
+    """The frames without those that look like the kept one before them."""
+    kept: list[Frame] = []
+    last: np.ndarray | None = None
+    for frame, thumbnail in zip(frames, _thumbnails(frames), strict=True):
+        if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
+            kept.append(frame)
+            last = thumbnail
+    return tuple(kept)
+
+
+def _thumbnails(frames: list[Frame]) -> Iterator[np.ndarray]:
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    for frame in frames:
+        yield np.asarray(frame.image.resize(side, Image.Resampling.BOX), np.int16)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture in RGB, its transparent pixels on white."""
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")

@@ -1,0 +1,81 @@
+"""Time what a person waits for, on the starter bundle.
+
+query    a warm query (encode + search + group), a message after the other
+command  the whole search command, imports included, as a process of its own
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.search import Searcher
+from retrieval.settings import ROOT, STARTER
+from retrieval.training.corpus import load_messages
+
+from _cli import parser_for, run
+
+
+def main() -> None:
+    parser = parser_for(__doc__)
+    parser.add_argument(
+        "what",
+        nargs="*",
+        choices=("query", "command"),
+        metavar="WHAT",
+        default=["query", "command"],
+        help="query, command, or both",
+    )
+    parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
+    parser.add_argument("--runs", type=int, default=5, help="runs of the command")
+    args = parser.parse_args()
+    print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
+    if "query" in args.what:
+        time_queries(args.index)
+    if "command" in args.what:
+        time_command(args.index, args.runs)
+
+
+def time_queries(index: Path) -> None:
+    searcher = Searcher.open(index)
+    messages = [m.text for m in load_messages("test")]
+    encode_ms, search_ms = [], []
+    for message in messages[:20] + messages:  # the first twenty warm up
+        start = time.perf_counter()
+        vector = searcher.encoder.encode_text([message])[0]
+        encoded = time.perf_counter()
+        searcher.search(vector)
+        encode_ms.append(1000 * (encoded - start))
+        search_ms.append(1000 * (time.perf_counter() - encoded))
+    encode, search = np.array(encode_ms[20:]), np.array(search_ms[20:])
+    n = searcher.bundle.manifest.n_gifs
+    print(f"warm query over {n} GIFs, {len(messages)} messages: {_spread(encode + search)} ms")
+    print(f"  encode {_spread(encode)} ms, search and group {_spread(search)} ms")
+
+
+def time_command(index: Path, runs: int) -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "search.py"),
+        "I got the job 🎉",
+        "--index",
+        str(index),
+    ]
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    print(f"whole search command, {runs} runs: {_spread(np.array(seconds))} s")
+
+
+def _spread(values: np.ndarray) -> str:
+    low, middle, high = np.percentile(values, [5, 50, 95])
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    run(main)

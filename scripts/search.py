@@ -1,0 +1,111 @@
+"""Find the reactions that answer a message, a picture, or both.
+
+python scripts/search.py "I got the job 🎉"
+python scripts/search.py "so tired" --not "angry" -k 3 --json
+python scripts/search.py --image photo.jpg
+python scripts/search.py --queries messages.txt --json
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from retrieval.bundle import Bundle
+from retrieval.encoder import OpenClipEncoder
+from retrieval.errors import QueryError
+from retrieval.search import DEFAULT_TOP_K, Result, Searcher, check_message
+from retrieval.settings import STARTER
+
+from _cli import parser_for, run
+
+
+def main() -> None:
+    parser = parser_for(__doc__)
+    parser.add_argument("message", nargs="?", metavar="MESSAGE", help="what was said")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="a picture to react to")
+    parser.add_argument(
+        "--not", dest="negative", metavar="TEXT", help="what the reactions should not be about"
+    )
+    parser.add_argument(
+        "-k", dest="top_k", type=int, default=DEFAULT_TOP_K, metavar="N", help="how many reactions"
+    )
+    parser.add_argument("--fold", action="store_true", help="fold near-duplicates into one")
+    parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        metavar="FILE",
+        help="a message a line in, an answer a line out, in order",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    if args.queries and (args.message or args.image or args.negative or args.fold):
+        parser.error("--queries goes with -k, --index and --json alone")
+    # What is wrong with the question is said before seconds go into loading.
+    messages = read_queries(args.queries) if args.queries else None
+    if messages is None:
+        if args.message is not None:
+            check_message(args.message)
+        elif args.image is None:
+            parser.error("give a MESSAGE, --image FILE, or --queries FILE")
+
+    bundle = Bundle.open(args.index)
+    manifest = bundle.manifest
+    searcher = Searcher(bundle, OpenClipEncoder(manifest.checkpoint, manifest.pretrained))
+    if messages is not None:
+        for message, results in zip(messages, searcher.ask_all(messages, args.top_k), strict=True):
+            print(as_json(results) if args.json else f"{message}\n{as_text(results)}\n")
+        return
+    results = searcher.ask(
+        args.message, image=args.image, negative=args.negative, top_k=args.top_k, fold=args.fold
+    )
+    print(as_json(results) if args.json else as_text(results))
+
+
+def read_queries(path: Path) -> list[str]:
+    """The file's messages; QueryError names the line of one that cannot be searched for."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            messages = [line.removesuffix("\n") for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"{path} cannot be read as UTF-8 text ({error}).") from error
+    if not messages:
+        raise QueryError(f"{path} has no messages in it. Write one a line.")
+    for number, message in enumerate(messages, 1):
+        try:
+            check_message(message)
+        except QueryError as error:
+            raise QueryError(f"{path}, line {number}: {error}") from error
+    return messages
+
+
+def as_json(results: Sequence[Result]) -> str:
+    return json.dumps(
+        [
+            {
+                "rank": result.rank,
+                "score": round(result.score, 6),
+                "id": result.record.id,
+                "uri": result.uri,
+                "title": result.record.title,
+                "emoji": result.record.emoji,
+                "tags": list(result.record.tags),
+                "best_frame": result.best_frame,
+                "best_frame_ms": result.best_frame_ms,
+            }
+            for result in results
+        ],
+        ensure_ascii=False,
+    )
+
+
+def as_text(results: Sequence[Result]) -> str:
+    return "\n".join(
+        f"{r.rank:3}  {r.score:6.3f}  {r.record.emoji or ' '} {r.record.title}"
+        f"  (frame {r.best_frame}, {r.best_frame_ms} ms)  {r.uri}"
+        for r in results
+    )
+
+
+if __name__ == "__main__":
+    run(main)

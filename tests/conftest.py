@@ -1,0 +1,79 @@
+"""A fake encoder whose scores can be worked out on paper, and media to index with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retrieval.build import build_index
+from retrieval.bundle import Bundle
+from retrieval.search import Searcher
+
+RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
+
+
+class FakeEncoder:
+    """Stands in for OpenClipEncoder: an embedding is the mean colour, of unit length.
+
+    A picture that is all red and the text "red" are both (1, 0, 0); "yellow" is
+    (1, 1, 0)/√2, so its cosine to "red" is 0.7071.
+    """
+
+    pretrained = None
+    dim = 3
+
+    def __init__(self, name: str = "fake"):
+        self.name = self.label = name
+        self.fingerprint = hashlib.sha256(name.encode()).hexdigest()
+
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        colours = [np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images]
+        return self._unit(colours)
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        return self._unit([np.mean([COLOURS[w] for w in text.split()], axis=0) for text in texts])
+
+    def _unit(self, colours: Sequence[np.ndarray]) -> np.ndarray:
+        vectors = np.array(colours, np.float32).reshape(-1, 3)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def save_gif(path: Path, colours: Sequence[tuple[int, int, int]], duration_ms: int = 100) -> Path:
+    """An animation of plain frames, one a colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = [Image.new("RGB", (16, 16), colour) for colour in colours]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=duration_ms, loop=0)
+    return path
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Four GIFs: all red; red then blue; all green; all yellow."""
+    folder = tmp_path / "library"
+    save_gif(folder / "a-red.gif", [RED])
+    save_gif(folder / "b-red-blue.gif", [RED, BLUE])
+    save_gif(folder / "deep" / "c-green.gif", [GREEN])
+    save_gif(folder / "d-yellow.gif", [YELLOW])
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, library: Path, encoder: FakeEncoder) -> Bundle:
+    build_index(library, tmp_path / "bundle", encoder, pooling="best_frame")
+    return Bundle.open(tmp_path / "bundle")
+
+
+@pytest.fixture
+def searcher(bundle: Bundle, encoder: FakeEncoder) -> Searcher:
+    return Searcher(bundle, encoder)
