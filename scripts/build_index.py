@@ -6,6 +6,7 @@ attribution) describes the files. What cannot be read is listed with its reason.
 """
 
 import json
+from collections import Counter
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -97,9 +98,12 @@ def as_json(report: BuildReport) -> str:
 
 def as_text(report: BuildReport) -> str:
     lines = [f"skipped {skipped.path}: {skipped.reason}" for skipped in report.skipped]
+    reasons = Counter(skipped.reason for skipped in report.skipped).most_common()
+    why = "; ".join(f"{count} × {reason}" for reason, count in reasons)
     lines.append(
-        f"{report.n_gifs} GIFs indexed, {report.n_frames} frames, {len(report.skipped)} skipped, "
-        f"{report.seconds:.1f} s, {report.gifs_per_second:.1f} GIFs/s"
+        f"{report.n_gifs} GIFs indexed, {report.n_frames} frames, {len(report.skipped)} skipped"
+        f"{f' ({why})' if why else ''}, {report.seconds:.1f} s, "
+        f"{report.gifs_per_second:.1f} GIFs/s"
     )
     return "\n".join(lines)
 
