@@ -37,10 +37,9 @@ def main() -> None:
     except RetrievalError as error:
         st.error(str(error))
         st.stop()
-    manifest = searcher.bundle.manifest
     st.caption(
-        f"{len(results)} of {manifest.n_gifs} reactions in {searcher.bundle.path.name}, "
-        f"{took_ms:.0f} ms, {manifest.checkpoint_label}"
+        f"{len(results)} of {len(searcher.collection.records)} reactions in "
+        f"{searcher.collection.name}, {took_ms:.0f} ms, {searcher.encoder.label}"
     )
     show(results)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,7 @@ from retrieval.catalog import DESCRIBED, Record, read_descriptions
 from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, SourceError
-from retrieval.frames import DEFAULT_FRAMES, SUFFIXES, Limits, Media, read_media
+from retrieval.frames import DEFAULT_FRAMES, SUFFIXES, Limits, Media, read_bytes, read_media
 
 # "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
 DEFAULT_POOLING = "mean"
@@ -37,6 +38,26 @@ class Skipped:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file to be embedded: what it is called, where it is, what is known of it."""
+
+    name: str
+    source: Path | bytes
+    uri: str
+    described: Mapping[str, Any] = field(default_factory=dict)  # any of catalog.DESCRIBED
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Aligned: `records[i]` comes of `items[i]`, and `embeddings` follow their order."""
+
+    items: tuple[Item, ...]
+    records: tuple[Record, ...]
+    embeddings: FrameEmbeddings
+    skipped: tuple[Skipped, ...]
 
 
 @dataclass(frozen=True)
@@ -73,65 +94,87 @@ def build_index(
     start = time.monotonic()
     paths = find_media(source)
     descriptions = read_descriptions(source)
-    skipped: list[Skipped] = []
-    records: list[Record] = []
-    kept_paths: list[Path] = []
-    rows: list[tuple[str, int, int]] = []  # (gif id, frame index, time in ms)
-    vectors: list[np.ndarray] = []
-    pending: list[Image.Image] = []
-
-    def encode_pending() -> None:
-        vectors.append(encoder.encode_images(pending))
-        pending.clear()
-
-    for path, record, media in _decoded(paths, source, descriptions, frames, limits, skipped):
-        records.append(record)
-        kept_paths.append(path)
-        for frame in media.frames:
-            rows.append((record.id, frame.index, frame.time_ms))
-            pending.append(frame.image)
-        if len(pending) >= BATCH_SIZE:
-            encode_pending()
-        if progress:
-            progress(len(records) + len(skipped), len(paths))
-    if not records:
-        raise SourceError(
-            f"None of the {len(paths)} files in {source} could be read; the first: "
-            f"{skipped[0].path}: {skipped[0].reason}"
+    names = [path.relative_to(source).as_posix() for path in paths]
+    items = [
+        Item(
+            name,
+            path,
+            uri=f"{MEDIA}/{name}" if copy_media else str(path.resolve()),
+            described={"title": _title_of(path), **descriptions.get(name, {})},
         )
-    encode_pending()
-    if progress:
-        progress(len(paths), len(paths))
-
-    ids, indices, times = zip(*rows, strict=True)
-    embeddings = FrameEmbeddings(
-        np.array(ids),
-        np.array(indices, np.int32),
-        np.array(times, np.int32),
-        np.concatenate(vectors),
-    )
+        for name, path in zip(names, paths, strict=True)
+    ]
+    embedded = embed(items, encoder, frames=frames, limits=limits, progress=progress)
+    if not embedded.records:
+        raise SourceError(
+            f"None of the {len(items)} files in {source} could be read; the first: "
+            f"{embedded.skipped[0].path}: {embedded.skipped[0].reason}"
+        )
     media_files: dict[str, Path] = {}
     if copy_media:
-        names = [path.relative_to(source).as_posix() for path in kept_paths]
-        media_files = dict(zip(names, kept_paths, strict=True))
-        records = [
-            replace(record, uri=f"{MEDIA}/{name}")
-            for record, name in zip(records, names, strict=True)
-        ]
-        media_files |= {name: source / name for name in KEPT_BESIDE if (source / name).is_file()}
+        kept = [*(item.name for item in embedded.items), *KEPT_BESIDE]
+        media_files = {name: source / name for name in kept if (source / name).is_file()}
     manifest = Manifest(
         checkpoint=encoder.name,
         pretrained=encoder.pretrained,
         fingerprint=encoder.fingerprint,
-        dim=encoder.dim,
         frames_per_gif=frames,
         pooling=pooling,
-        n_gifs=len(records),
-        n_frames=len(rows),
-        licenses={},
     )
-    write_bundle(out, manifest, records, embeddings, media_files)
-    return BuildReport(len(records), len(rows), tuple(skipped), time.monotonic() - start)
+    write_bundle(out, manifest, embedded.records, embedded.embeddings, media_files)
+    return BuildReport(
+        len(embedded.records),
+        len(embedded.embeddings),
+        embedded.skipped,
+        time.monotonic() - start,
+    )
+
+
+def embed(
+    items: Sequence[Item],
+    encoder: Encoder,
+    *,
+    frames: int = DEFAULT_FRAMES,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Embedded:
+    """Decode and encode the items, in order; batches are full across GIFs."""
+    kept: list[Item] = []
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    rows: list[tuple[str, int, int]] = []  # (gif id, frame index, time in ms)
+    vectors: list[np.ndarray] = [np.zeros((0, encoder.dim), np.float32)]
+    pending: list[Image.Image] = []
+    first_of: dict[str, str] = {}
+    for done, item in enumerate(items, 1):
+        try:
+            data = read_bytes(item.source, limits)
+            media = read_media(data, frames, limits)
+        except (MediaError, OSError) as error:
+            skipped.append(Skipped(item.name, str(error)))
+        else:
+            gif_id = hashlib.sha256(data).hexdigest()
+            if gif_id in first_of:
+                skipped.append(Skipped(item.name, f"same bytes as {first_of[gif_id]}"))
+            else:
+                first_of[gif_id] = item.name
+                kept.append(item)
+                records.append(_record(gif_id, item, media))
+                rows += [(gif_id, frame.index, frame.time_ms) for frame in media.frames]
+                pending += [frame.image for frame in media.frames]
+        if len(pending) >= BATCH_SIZE:
+            vectors.append(encoder.encode_images(pending))
+            pending.clear()
+        if progress:
+            progress(done, len(items))
+    vectors.append(encoder.encode_images(pending))
+    embeddings = FrameEmbeddings(
+        gif_ids=np.array([gif_id for gif_id, _, _ in rows], dtype=str),
+        frame_indices=np.array([index for _, index, _ in rows], np.int32),
+        times_ms=np.array([time_ms for _, _, time_ms in rows], np.int32),
+        vectors=np.concatenate(vectors),
+    )
+    return Embedded(tuple(kept), tuple(records), embeddings, tuple(skipped))
 
 
 def find_media(source: Path) -> list[Path]:
@@ -156,39 +199,17 @@ def find_media(source: Path) -> list[Path]:
     return found
 
 
-def _decoded(
-    paths: list[Path],
-    source: Path,
-    descriptions: dict[str, dict],
-    frames: int,
-    limits: Limits | None,
-    skipped: list[Skipped],
-) -> Iterator[tuple[Path, Record, Media]]:
-    """Each readable file with its record; the others go to `skipped`."""
-    first_of: dict[str, str] = {}
-    for path in paths:
-        name = path.relative_to(source).as_posix()
-        try:
-            media = read_media(path, frames, limits)
-            gif_id = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (MediaError, OSError) as error:
-            skipped.append(Skipped(name, str(error)))
-            continue
-        if gif_id in first_of:
-            skipped.append(Skipped(name, f"same bytes as {first_of[gif_id]}"))
-            continue
-        first_of[gif_id] = name
-        described = {"title": _title_of(path), **descriptions.get(name, {})}
-        record = Record(
-            id=gif_id,
-            uri=str(path.resolve()),
-            **{key: described[key] for key in DESCRIBED if key in described},
-            n_frames=media.n_frames,
-            duration_ms=media.duration_ms,
-            width=media.width,
-            height=media.height,
-        )
-        yield path, record, media
+def _record(gif_id: str, item: Item, media: Media) -> Record:
+    described = {"title": item.name, **item.described}
+    return Record(
+        id=gif_id,
+        uri=item.uri,
+        **{key: described[key] for key in DESCRIBED if key in described},
+        n_frames=media.n_frames,
+        duration_ms=media.duration_ms,
+        width=media.width,
+        height=media.height,
+    )
 
 
 def _title_of(path: Path) -> str:

@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from retrieval import __version__
 from retrieval.catalog import Record, count_licenses, read_catalog, write_catalog
 from retrieval.embeddings import FrameEmbeddings, read_shards, write_shard
@@ -49,12 +47,13 @@ class Manifest:
     checkpoint: str  # as the encoder was asked for: a preset, an open_clip name, hf-hub:…
     pretrained: str | None
     fingerprint: str  # of the encoder's weights and preprocessing
-    dim: int
     frames_per_gif: int
     pooling: str  # how frame scores become a GIF's score, one of POOLINGS
-    n_gifs: int
-    n_frames: int
-    licenses: Mapping[str, int]
+    # The rest is filled in when the bundle is written.
+    dim: int = 0
+    n_gifs: int = 0
+    n_frames: int = 0
+    licenses: Mapping[str, int] = field(default_factory=dict)
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
@@ -105,6 +104,14 @@ class Bundle:
                     f"{path} has {found} {what}; its manifest says {expected}. {_mend(path)}"
                 )
         return cls(path, manifest, records, embeddings, index)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def pooling(self) -> str:
+        return self.manifest.pooling
 
     def check_encoder(self, encoder: Encoder) -> None:
         """BundleError unless the encoder is the one the bundle was built with."""
@@ -216,11 +223,3 @@ def _swap_in(partial: Path, out: Path) -> None:
         out.rename(old)
     partial.rename(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def offsets_of(embeddings: FrameEmbeddings) -> np.ndarray:
-    """Row at which each GIF's frames start, int64 (n_gifs,), in catalogue order."""
-    ids = embeddings.gif_ids
-    first = np.ones(len(ids), bool)
-    first[1:] = ids[1:] != ids[:-1]
-    return np.flatnonzero(first)

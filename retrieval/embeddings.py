@@ -26,6 +26,12 @@ class FrameEmbeddings:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def starts(self) -> np.ndarray:
+        """Row at which each GIF's frames start, int64 (n_gifs,), in catalogue order."""
+        first = np.ones(len(self), bool)
+        first[1:] = self.gif_ids[1:] != self.gif_ids[:-1]
+        return np.flatnonzero(first)
+
 
 def write_shard(embeddings: FrameEmbeddings, path: Path) -> None:
     """Write one shard; lossless (float32)."""

@@ -95,7 +95,7 @@ def evaluate_messages(
 ) -> list[Row]:
     """Rows for both poolings, the text-only baseline and chance."""
     question = "message → reaction"
-    records = searcher.bundle.records
+    records = searcher.collection.records
     relevant = relevant_to(messages, records)
     texts = [m.text for m in messages]
     queries = searcher.encoder.encode_text(texts)

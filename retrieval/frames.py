@@ -10,7 +10,8 @@ Everything is bounded before it is decoded; what is over a bound is a MediaError
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -74,15 +75,20 @@ def read_media(
     if n < 1:
         raise ValueError(f"n is {n}; expected at least 1 frame")
     limits = limits or Limits()
-    data = _bytes_of(source, limits)
-    try:
+    data = read_bytes(source, limits)
+    with _named_errors(limits):
         if is_cut(data):
             raise MediaError("damaged or incomplete (the file ends in the middle of a frame)")
         if is_stream(data):
             return _read_stream(data, n, limits)
         return _read_picture(data, n, limits)
-    except MediaError:
-        raise
+
+
+@contextmanager
+def _named_errors(limits: Limits) -> Iterator[None]:
+    """Whatever the decoders raise, as a MediaError that says what is wrong."""
+    try:
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaError(f"max_pixels is {limits.max_pixels:,} ({_reason(error)})") from error
     except UnidentifiedImageError as error:
@@ -93,7 +99,9 @@ def read_media(
         raise MediaError(f"damaged or incomplete ({_reason(error)})") from error
 
 
-def _bytes_of(source: Path | bytes, limits: Limits) -> bytes:
+def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:
+    """The file's bytes; MediaError if it is empty, over `max_bytes`, or cannot be read."""
+    limits = limits or Limits()
     if isinstance(source, bytes):
         size = len(source)
     else:
@@ -123,25 +131,52 @@ def _reason(error: BaseException) -> str:
     return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
+def read_frames(source: Path | bytes, indices: Sequence[int]) -> list[Image.Image]:
+    """The frames with these indices (ascending), RGB on white, for showing them again.
+
+    MediaError if one of them cannot be decoded.
+    """
+    data = read_bytes(source)
+    with _named_errors(Limits()):
+        decode = _decode_stream if is_stream(data) else _decode_picture
+        return decode(data, indices)
+
+
 def _read_stream(data: bytes, n: int, limits: Limits) -> Media:
     starts, duration_ms = _timeline(data, limits)
     if len(starts) == 1:
         duration_ms = 0
-    wanted = set(spread(starts, duration_ms, n))
-    frames = []
+    return _media(starts, duration_ms, n, lambda wanted: _decode_stream(data, wanted))
+
+
+def _media(
+    starts: list[int],
+    duration_ms: int,
+    n: int,
+    decode: Callable[[Sequence[int]], list[Image.Image]],
+) -> Media:
+    wanted = spread(starts, duration_ms, n)
+    images = decode(wanted)
+    frames = [Frame(i, starts[i], image) for i, image in zip(wanted, images, strict=True)]
+    return Media(distinct(frames), len(starts), duration_ms, *images[0].size)
+
+
+def _decode_stream(data: bytes, indices: Sequence[int]) -> list[Image.Image]:
+    images = []
+    wanted = set(indices)
     with av.open(io.BytesIO(data)) as container:
         for index, decoded in enumerate(container.decode(video=0)):
             if index in wanted:
                 image = on_white(Image.fromarray(decoded.to_ndarray(format="rgba")))
                 if decoded.rotation:  # a film from a phone that was held upright
                     image = image.rotate(decoded.rotation, expand=True)
-                frames.append(Frame(index, starts[index], image))
+                images.append(image)
                 wanted.discard(index)
                 if not wanted:
                     break
     if wanted:
-        raise MediaError(f"damaged or incomplete (frame {min(wanted)} of {len(starts)} is missing)")
-    return Media(distinct(frames), len(starts), duration_ms, *frames[0].image.size)
+        raise MediaError(f"damaged or incomplete (frame {min(wanted)} is missing)")
+    return images
 
 
 def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
@@ -185,18 +220,22 @@ def _read_picture(data: bytes, n: int, limits: Limits) -> Media:
         raise MediaError(f"damaged or incomplete ({len(delays_ms)} of {count} frames have a time)")
     *starts, duration_ms = accumulate(delays_ms, initial=0)
     _check("max_duration_ms", duration_ms, limits.max_duration_ms)
-    wanted = spread(starts, duration_ms, n)
-    # Pillow's own conversion to RGBA clips 16-bit grey to white
-    mode = None if header.mode.startswith("I;16") else "RGBA"
-    frames = []
+    return _media(starts, duration_ms, n, lambda wanted: _decode_picture(data, wanted))
+
+
+def _decode_picture(data: bytes, indices: Sequence[int]) -> list[Image.Image]:
+    with Image.open(io.BytesIO(data)) as header:
+        # Pillow's own conversion to RGBA clips 16-bit grey to white
+        mode = None if header.mode.startswith("I;16") else "RGBA"
+    images = []
     with iio.imopen(io.BytesIO(data), "r", plugin="pillow") as file:
-        for index in wanted:
+        for index in indices:
             # imageio.v3 types only what all its plugins take; these two are Pillow's
             pixels = file.read(index=index, mode=mode, rotate=True)  # type: ignore[call-arg]
             if pixels.dtype == np.uint16:
                 pixels = (pixels >> 8).astype(np.uint8)
-            frames.append(Frame(index, starts[index], on_white(Image.fromarray(pixels))))
-    return Media(distinct(frames), count, duration_ms, *frames[0].image.size)
+            images.append(on_white(Image.fromarray(pixels)))
+    return images
 
 
 def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:

@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from retrieval.bundle import Bundle, offsets_of
+from retrieval.bundle import Bundle
 from retrieval.catalog import Record
+from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import Encoder, OpenClipEncoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.frames import read_media
+from retrieval.index import VectorIndex
 
 MAX_MESSAGE_CHARS = 2_000  # any checkpoint cuts a message far earlier, at 64 to 77 tokens
 DEFAULT_TOP_K = 8
 NEGATIVE_WEIGHT = -0.5
+MAX_CHAT_LINES = 6  # what was said before counts for less than 2 % of the last line
 
 # Frames fetched from the index to begin with; more follow until top_k GIFs are found.
 MIN_CANDIDATES = 1_000
@@ -40,28 +44,92 @@ class Term:
 
 
 @dataclass(frozen=True)
+class FrameScore:
+    """One embedded frame of a GIF and its cosine to the query."""
+
+    index: int
+    time_ms: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Result:
-    """One GIF that answers, and why: its best frame."""
+    """One GIF that answers, and why: its frames, and the best of them."""
 
     rank: int  # from 1
     score: float  # cosine, higher is better
     record: Record
     uri: str  # a path that can be opened, or an address
-    best_frame: int  # its index in the animation
-    best_frame_ms: int
+    frames: tuple[FrameScore, ...]  # in order of time
     folded: tuple[Record, ...] = ()  # near-duplicates that this one stands for
+
+    @property
+    def _best(self) -> FrameScore:
+        return max(self.frames, key=lambda frame: frame.score)
+
+    @property
+    def best_frame(self) -> int:
+        """The best frame's index in the animation."""
+        return self._best.index
+
+    @property
+    def best_frame_ms(self) -> int:
+        return self._best.time_ms
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a result must be; an empty set allows all."""
+
+    tags: frozenset[str] = frozenset()  # at least one of them
+    licenses: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    animated_only: bool = False
+    min_score: float | None = None
+
+    def allows(self, record: Record) -> bool:
+        """Whether the record passes; `min_score` is the search's to check."""
+        return (
+            (not self.tags or bool(self.tags & set(record.tags)))
+            and (not self.licenses or record.license in self.licenses)
+            and (not self.sources or record.source in self.sources)
+            and (not self.animated_only or record.n_frames > 1)
+        )
+
+
+class Collection(Protocol):
+    """GIFs that can be searched: a bundle, or what a person has uploaded."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    @property
+    def embeddings(self) -> FrameEmbeddings: ...
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    @property
+    def pooling(self) -> str: ...
+
+    def media_path(self, record: Record) -> str: ...
+
+    def check_encoder(self, encoder: Encoder) -> None: ...
 
 
 class Searcher:
-    """A bundle and the encoder that fits it."""
+    """A collection and the encoder that fits it."""
 
-    def __init__(self, bundle: Bundle, encoder: Encoder):
-        """BundleError if the bundle was built with another checkpoint."""
-        bundle.check_encoder(encoder)
-        self.bundle = bundle
+    def __init__(self, collection: Collection, encoder: Encoder):
+        """BundleError if the collection was embedded with another checkpoint."""
+        collection.check_encoder(encoder)
+        self.collection = collection
         self.encoder = encoder
-        self._vectors = bundle.embeddings.vectors
-        self._starts = offsets_of(bundle.embeddings)
+        self._vectors = collection.embeddings.vectors
+        self._starts = collection.embeddings.starts()
         self._ends = np.append(self._starts[1:], len(self._vectors))
         self._gif_of_row = np.repeat(np.arange(len(self._starts)), self._ends - self._starts)
         self._means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
@@ -82,6 +150,7 @@ class Searcher:
         negative: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         fold: bool = False,
+        keep: Filter | None = None,
     ) -> list[Result]:
         """The GIFs that answer a message, a picture or both, best first.
 
@@ -97,7 +166,7 @@ class Searcher:
             raise QueryError('Nothing was asked. Type a message, such as "I got the job 🎉".')
         if negative:
             terms.append(Term(negative, NEGATIVE_WEIGHT))
-        return self.search(self.embed(terms), top_k, fold=fold)
+        return self.search(self.embed(terms), top_k, fold=fold, keep=keep)
 
     def ask_all(self, messages: Sequence[str], top_k: int = DEFAULT_TOP_K) -> list[list[Result]]:
         """`ask` for many messages at once, in order, encoded in batches."""
@@ -130,22 +199,36 @@ class Searcher:
             raise MediaError(f"{name} cannot be searched with: {error}.") from error
         return _unit(self.encoder.encode_images([frame.image for frame in frames]).mean(axis=0))
 
+    def like(self, gif_id: str) -> np.ndarray:
+        """The query vector for "more like this": the GIF's mean embedding, (dim,)."""
+        for number, record in enumerate(self.collection.records):
+            if record.id == gif_id:
+                return self._means[number]
+        raise QueryError(f"No GIF {gif_id[:12]} in this library. It may have been rebuilt.")
+
     def search(
-        self, query: np.ndarray, top_k: int = DEFAULT_TOP_K, *, fold: bool = False
+        self,
+        query: np.ndarray,
+        top_k: int = DEFAULT_TOP_K,
+        *,
+        fold: bool = False,
+        keep: Filter | None = None,
     ) -> list[Result]:
         """The top_k GIFs for a unit query vector (dim,), best first.
 
         With `fold`, near-duplicates of a better result are listed under it instead of
-        taking a place of their own.
+        taking a place of their own. `keep` leaves out what it does not allow.
         """
         if top_k < 1:
             raise QueryError(f"top_k is {top_k}; expected 1 or more.")
-        gifs = self._candidates(query, top_k)
-        scores, best_rows = self._score(query, gifs)
+        gifs = self._candidates(query, top_k, keep)
+        scores = self._score(query, gifs)
         # Equal scores in catalogue order, so that the same query always answers the same.
         order = np.lexsort((gifs, -scores))
+        if keep and keep.min_score is not None:
+            order = order[scores[order] >= keep.min_score]
         groups = self._groups(gifs[order], fold)
-        embeddings, records = self.bundle.embeddings, self.bundle.records
+        records = self.collection.records
         results = []
         for rank, members in enumerate(groups[:top_k], 1):
             leader = order[members[0]]
@@ -155,9 +238,8 @@ class Searcher:
                     rank=rank,
                     score=float(scores[leader]),
                     record=record,
-                    uri=self.bundle.media_path(record),
-                    best_frame=int(embeddings.frame_indices[best_rows[leader]]),
-                    best_frame_ms=int(embeddings.times_ms[best_rows[leader]]),
+                    uri=self.collection.media_path(record),
+                    frames=self._frame_scores(query, gifs[leader]),
                     folded=tuple(records[gifs[order[m]]] for m in members[1:]),
                 )
             )
@@ -169,29 +251,38 @@ class Searcher:
             return queries @ self._means.T
         return np.maximum.reduceat(queries @ self._vectors.T, self._starts, axis=1)
 
-    def _candidates(self, query: np.ndarray, top_k: int) -> np.ndarray:
+    def _candidates(self, query: np.ndarray, top_k: int, keep: Filter | None) -> np.ndarray:
         """GIF numbers worth scoring, ascending: those with the nearest frames."""
-        wanted = min(top_k * 4, len(self._starts))
+        allowed = np.ones(len(self._starts), bool)
+        if keep:
+            allowed = np.array([keep.allows(record) for record in self.collection.records])
+        wanted = min(top_k * 4, int(allowed.sum()))
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * top_k)
         while True:
-            _, rows = self.bundle.index.search(query[None], n)
+            _, rows = self.collection.index.search(query[None], n)
             gifs = np.unique(self._gif_of_row[rows[0]])
+            gifs = gifs[allowed[gifs]]
             if len(gifs) >= wanted or n >= len(self._vectors):
                 return gifs
             n *= 4
 
-    def _score(self, query: np.ndarray, gifs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(score, row of the best frame) of each GIF, from the exact embeddings."""
-        best_rows = np.empty(len(gifs), np.int64)
-        best_scores = np.empty(len(gifs), np.float32)
-        for i, gif in enumerate(gifs):
-            frame_scores = self._vectors[self._starts[gif] : self._ends[gif]] @ query
-            best = int(frame_scores.argmax())
-            best_rows[i] = self._starts[gif] + best
-            best_scores[i] = frame_scores[best]
-        if self.bundle.manifest.pooling == "mean":
-            return self._means[gifs] @ query, best_rows
-        return best_scores, best_rows
+    def _score(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
+        """Score of each GIF, from the exact embeddings, float32 (len(gifs),)."""
+        if self.collection.pooling == "mean":
+            return self._means[gifs] @ query
+        best = [(self._vectors[self._starts[g] : self._ends[g]] @ query).max() for g in gifs]
+        return np.array(best, np.float32)
+
+    def _frame_scores(self, query: np.ndarray, gif: int) -> tuple[FrameScore, ...]:
+        rows = range(self._starts[gif], self._ends[gif])
+        embeddings = self.collection.embeddings
+        scores = self._vectors[rows.start : rows.stop] @ query
+        return tuple(
+            FrameScore(
+                int(embeddings.frame_indices[row]), int(embeddings.times_ms[row]), float(score)
+            )
+            for row, score in zip(rows, scores, strict=True)
+        )
 
     def _groups(self, gifs: np.ndarray, fold: bool) -> list[list[int]]:
         """Positions in `gifs` (best first) by group; a group's first stands for it."""
@@ -206,6 +297,16 @@ class Searcher:
             else:
                 groups.append([i])
         return groups
+
+
+def chat_terms(text: str) -> list[Term]:
+    """The lines of a pasted chat as terms; each counts half of the one after it.
+
+    >>> [(t.content, t.weight) for t in chat_terms("any news?\\nI got the job!")]
+    [('any news?', 0.5), ('I got the job!', 1.0)]
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()][-MAX_CHAT_LINES:]
+    return [Term(line, 0.5 ** (len(lines) - 1 - i)) for i, line in enumerate(lines)]
 
 
 def check_message(message: str) -> None:

@@ -51,7 +51,7 @@ def time_queries(index: Path) -> None:
         encode_ms.append(1000 * (encoded - start))
         search_ms.append(1000 * (time.perf_counter() - encoded))
     encode, search = np.array(encode_ms[20:]), np.array(search_ms[20:])
-    n = searcher.bundle.manifest.n_gifs
+    n = len(searcher.collection.records)
     print(f"warm query over {n} GIFs, {len(messages)} messages: {_spread(encode + search)} ms")
     print(f"  encode {_spread(encode)} ms, search and group {_spread(search)} ms")
 

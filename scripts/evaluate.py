@@ -58,7 +58,7 @@ def main() -> None:
         return
     print(as_table(rows))
     print(
-        f"\nCheckpoint {searcher.bundle.manifest.checkpoint_label}. Most similar training message "
+        f"\nCheckpoint {searcher.encoder.label}. Most similar training message "
         f"to a {args.messages} message: cosine {np.median(nearest):.2f} in the median, "
         f"{nearest.max():.2f} at most."
     )
