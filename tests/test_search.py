@@ -1,5 +1,6 @@
 """Ranking, with scores worked out by hand and FAISS beside brute force."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from retrieval.bundle import Bundle
 from retrieval.embeddings import FrameEmbeddings
 from retrieval.errors import MediaError, QueryError
 from retrieval.index import VectorIndex
-from retrieval.search import MAX_MESSAGE_CHARS, Searcher, Term
+from retrieval.search import MAX_MESSAGE_CHARS, Filter, Searcher, Term, chat_terms
 
 
 def titles(results) -> list[str]:
@@ -123,6 +124,51 @@ def test_many_messages_answer_in_order_as_one_by_one(searcher: Searcher):
     messages = ["green", "red", "blue", "red"]
     together = searcher.ask_all(messages, top_k=2)
     assert [titles(r) for r in together] == [titles(searcher.ask(m, top_k=2)) for m in messages]
+
+
+def test_every_frame_says_its_score(searcher: Searcher):
+    (best, *_) = searcher.ask("blue")
+    assert [(f.index, f.time_ms, round(f.score, 4)) for f in best.frames] == [
+        (0, 0, 0.0),
+        (1, 100, 1.0),
+    ]
+
+
+def test_more_like_this_brings_the_gif_itself_and_its_neighbours(searcher: Searcher):
+    yellow = next(r.record for r in searcher.ask("yellow"))
+    results = searcher.search(searcher.like(yellow.id))
+    assert results[0].record == yellow and results[0].score == pytest.approx(1)
+    with pytest.raises(QueryError, match="No GIF 123 in this library"):
+        searcher.like("123")
+
+
+def test_a_filter_leaves_out_what_it_does_not_allow(tmp_path: Path, library: Path, encoder):
+    rows = [
+        {"file_name": "a-red.gif", "tags": ["warm"], "license": "MIT", "source": "here"},
+        {"file_name": "d-yellow.gif", "tags": ["warm", "sun"], "license": "CC0-1.0"},
+    ]
+    (library / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    build_index(library, tmp_path / "b", encoder, pooling="best_frame")
+    searcher = Searcher(Bundle.open(tmp_path / "b"), encoder)
+
+    def found(**what) -> set[str]:
+        return set(titles(searcher.ask("red", keep=Filter(**what))))
+
+    assert found(tags=frozenset({"warm"})) == {"a red", "d yellow"}
+    assert found(tags=frozenset({"sun"})) == {"d yellow"}
+    assert found(licenses=frozenset({"MIT"})) == {"a red"}
+    assert found(sources=frozenset({"here"})) == {"a red"}
+    assert found(animated_only=True) == {"b red blue"}
+    assert found(min_score=0.9) == {"a red", "b red blue"}
+    assert found(min_score=1.1) == set()
+
+
+def test_in_a_pasted_chat_the_last_line_counts_most(searcher: Searcher):
+    assert titles(searcher.search(searcher.embed(chat_terms("red\n\ngreen\nblue"))))[0] == (
+        "b red blue"
+    )
+    weights = [term.weight for term in chat_terms("\n".join("abcdefghij"))]
+    assert weights == [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1]
 
 
 @pytest.mark.parametrize(
