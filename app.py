@@ -1,94 +1,80 @@
-"""The page: type a message, or give a picture, and see the reactions that answer it."""
+"""The app: the server's own addresses, and the navigation between the pages.
 
-import time
-from collections.abc import Sequence
+    streamlit run app.py
+
+Run as a script (by Streamlit, for every view of a page) it is the navigation; imported
+(by Streamlit, once, to start) it is the server, which also gives out each GIF of the
+library, and each of its frames, at an address of its own.
+"""
 
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-from retrieval.errors import RetrievalError
-from retrieval.search import MAX_MESSAGE_CHARS, Result, Searcher
+from pages.common import words
+from retrieval.errors import MediaError
+from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
 from retrieval.settings import index_path
+from retrieval.words import LANGUAGES
 
-EXAMPLES = (
-    "I'm so scared right now",
-    "I got the job 🎉",
-    "Congratulations on your graduation!",
-    "Thank you so much for your help",
-    "No idea what you're talking about",
-    "This meeting is so boring",
-)
-CARD_WIDTH = 152  # pixels: two cards fit beside each other on a phone
+KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes never change
 
 
 def main() -> None:
     st.set_page_config(page_title="CLIP reaction search", page_icon="🎬", layout="wide")
-    st.title("Search Reaction GIFs with CLIP")
-    st.write("Type a message and get the animated reactions that answer it, found by their frames.")
-
-    message, picture, top_k = ask()
-    searcher = load()
-    if not message and picture is None:
-        st.info("Pick an example, type a message, or add a picture to react to.")
-        st.stop()
-    try:
-        start = time.perf_counter()
-        results = searcher.ask(message or None, image=picture, top_k=top_k)
-        took_ms = 1000 * (time.perf_counter() - start)
-    except RetrievalError as error:
-        st.error(str(error))
-        st.stop()
-    st.caption(
-        f"{len(results)} of {len(searcher.collection.records)} reactions in "
-        f"{searcher.collection.name}, {took_ms:.0f} ms, {searcher.encoder.label}"
-    )
-    show(results)
-
-
-def ask() -> tuple[str, bytes | None, int]:
-    """What the person asks: a message (may be empty), a picture's bytes, how many answers."""
-    st.pills("Examples", EXAMPLES, key="example", on_change=_take_example)
-    message = st.text_input(
-        "Write text you want to get reaction for",
-        key="message",
-        placeholder="I got the job 🎉",
-        help=f"One message, up to {MAX_MESSAGE_CHARS:,} characters. Emoji count.",
-    )
-    with st.expander("React to a picture, or choose how many"):
-        upload = st.file_uploader(
-            "A picture to react to",
-            help="JPG, PNG, WebP, GIF, MP4 or WebM. It stays in memory and is never written.",
+    if "lang" not in st.session_state:
+        asked = st.query_params.get("lang")
+        st.session_state.lang = asked if asked in LANGUAGES else next(iter(LANGUAGES))
+    pages = [
+        st.Page("pages/search.py", title=words("page_search"), icon=":material/search:"),
+        st.Page("pages/library.py", title=words("page_library"), icon=":material/grid_view:"),
+        st.Page("pages/about.py", title=words("page_about"), icon=":material/info:"),
+    ]
+    chosen = st.navigation(pages, position="top")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.segmented_control(
+            words("language"),
+            list(LANGUAGES),
+            required=True,
+            format_func=LANGUAGES.__getitem__,
+            key="lang",
+            on_change=_keep_language,
+            label_visibility="collapsed",
         )
-        top_k = st.slider("How many reactions", 4, 40, 12, step=4)
-    return message.strip(), upload.getvalue() if upload else None, top_k
+    chosen.run()
 
 
-def _take_example() -> None:
-    if st.session_state.example:
-        st.session_state.message = st.session_state.example
+def _keep_language() -> None:
+    st.query_params["lang"] = st.session_state.lang
 
 
-def load() -> Searcher:
-    """The searcher, loaded once a server; a page that says what is wrong if that fails."""
+def give_gif(request: Request) -> Response:
+    """The GIF's bytes, for /gif/ID.gif."""
     try:
-        return _searcher(str(index_path()))
-    except RetrievalError as error:
-        st.error(str(error))
-        st.stop()
+        path, media_type = find_file(index_path(), request.path_params["gif_id"])
+    except (MediaError, OSError) as error:
+        return PlainTextResponse(str(error), status_code=404)
+    return FileResponse(path, media_type=media_type, headers=KEPT)
 
 
-@st.cache_resource(show_spinner="Loading the checkpoint and the index …")
-def _searcher(path: str) -> Searcher:
-    return Searcher.open(path)
-
-
-def show(results: Sequence[Result]) -> None:
-    """The results as a grid of cards that wraps to the width of the window."""
-    with st.container(horizontal=True):
-        for result in results:
-            with st.container(border=True, width=CARD_WIDTH):
-                st.image(result.uri, width="stretch")
-                st.text(f"{result.score:.2f}  {result.record.title}")
+def give_still(request: Request) -> Response:
+    """One frame as PNG, for /still/ID/FRAME.png."""
+    try:
+        path, _ = find_file(index_path(), request.path_params["gif_id"])
+        png = still_png(path, request.path_params["frame"])
+    except (MediaError, OSError) as error:
+        return PlainTextResponse(str(error), status_code=404)
+    return Response(png, media_type="image/png", headers=KEPT)
 
 
 if __name__ == "__main__":
     main()
+else:
+    app = st.App(
+        __file__,
+        routes=[
+            Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", give_gif),
+            Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame:int}}.png", give_still),
+        ],
+    )

@@ -201,9 +201,16 @@ class Searcher:
 
     def like(self, gif_id: str) -> np.ndarray:
         """The query vector for "more like this": the GIF's mean embedding, (dim,)."""
+        return self._means[self._number(gif_id)]
+
+    def record(self, gif_id: str) -> Record:
+        """The record of a GIF by its id, or by the first characters of it."""
+        return self.collection.records[self._number(gif_id)]
+
+    def _number(self, gif_id: str) -> int:
         for number, record in enumerate(self.collection.records):
-            if record.id == gif_id:
-                return self._means[number]
+            if gif_id and record.id.startswith(gif_id):
+                return number
         raise QueryError(f"No GIF {gif_id[:12]} in this library. It may have been rebuilt.")
 
     def search(
@@ -283,6 +290,15 @@ class Searcher:
             )
             for row, score in zip(rows, scores, strict=True)
         )
+
+    @property
+    def means(self) -> np.ndarray:
+        """Each GIF's unit mean embedding, float32 (n_gifs, dim)."""
+        return self._means
+
+    def near_duplicate_groups(self) -> list[list[int]]:
+        """All GIF numbers, by group of look-alikes, in catalogue order."""
+        return self._groups(np.arange(len(self._means)), fold=True)
 
     def _groups(self, gifs: np.ndarray, fold: bool) -> list[list[int]]:
         """Positions in `gifs` (best first) by group; a group's first stands for it."""

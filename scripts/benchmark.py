@@ -22,20 +22,15 @@ from _cli import parser_for, run
 def main() -> None:
     parser = parser_for(__doc__)
     parser.add_argument(
-        "what",
-        nargs="*",
-        choices=("query", "command"),
-        metavar="WHAT",
-        default=["query", "command"],
-        help="query, command, or both",
+        "what", nargs="?", choices=("all", "query", "command"), default="all", help="which of them"
     )
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
     parser.add_argument("--runs", type=int, default=5, help="runs of the command")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
-    if "query" in args.what:
+    if args.what in ("all", "query"):
         time_queries(args.index)
-    if "command" in args.what:
+    if args.what in ("all", "command"):
         time_command(args.index, args.runs)
 
 

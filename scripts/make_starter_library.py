@@ -91,19 +91,20 @@ def write_gif(source: Path, out: Path) -> int:
     for row, frame in enumerate(frames):
         sheet.paste(frame, (0, row * SIDE))
     palette = sheet.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    _whiten(palette)
     indexed = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    for frame in indexed:
+        _whiten(frame)
     indexed[0].save(
         out, save_all=True, append_images=indexed[1:], duration=FRAME_MS, loop=0, optimize=True
     )
     return out.stat().st_size
 
 
-def _whiten(palette: Image.Image) -> None:
-    """Make the palette's lightest colour pure white, so that the background is."""
-    colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[colours.sum(axis=1).argmax()] = 255
-    palette.putpalette(colours.reshape(-1).tolist())
+def _whiten(frame: Image.Image) -> None:
+    """Make the palette's near-whites pure white: averaged with edges, the background is not."""
+    colours = np.array(frame.getpalette()).reshape(-1, 3)
+    colours[colours.min(axis=1) >= 246] = 255
+    frame.putpalette(colours.reshape(-1).tolist())
 
 
 def _settled(frames: list[Image.Image]) -> list[Image.Image]:

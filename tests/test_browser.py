@@ -1,6 +1,7 @@
 """The page as a person meets it: a real server on loopback and a real Chromium."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from retrieval.settings import ROOT
 
@@ -62,48 +63,103 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     width = request.param
     page = browser.new_page(viewport={"width": width, "height": 900})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
     page.goto(address)
-    yield page
     ARTIFACTS.mkdir(exist_ok=True)
+    yield page
     page.screenshot(path=ARTIFACTS / f"{request.node.name}.png", full_page=True)
     page.close()
 
 
-def pictures(page: Page):
+def pictures(page: Page) -> Locator:
     return page.get_by_test_id("stMain").get_by_role("img")
 
 
-def columns(page: Page) -> int:
-    tops = [pictures(page).nth(i).bounding_box() for i in range(6)]
-    return sum(abs(box["y"] - tops[0]["y"]) < 2 for box in tops if box)
+def in_first_row(page: Page) -> int:
+    boxes = [pictures(page).nth(i).bounding_box() for i in range(6)]
+    return sum(abs(box["y"] - boxes[0]["y"]) < 2 for box in boxes if box and boxes[0])
+
+
+def titles(page: Page) -> list[str]:
+    """The pictures' alternative texts, once the page has come to rest."""
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    return pictures(page).evaluate_all("pictures => pictures.map(p => p.alt)")
+
+
+def ask(page: Page, message: str) -> None:
+    box = page.get_by_role("textbox", name="Write text you want to get reaction for")
+    box.fill(message)
+    box.press("Enter")
 
 
 def test_an_example_and_a_typed_message_are_answered_with_moving_gifs(page: Page):
-    page.get_by_role("button", name="I'm so scared right now").click()
+    page.get_by_role("radio", name="I'm so scared right now").click()
     expect(page.get_by_text("face screaming in fear")).to_be_visible()
     expect(pictures(page)).to_have_count(12)
-    source = pictures(page).first.get_attribute("src")
-    with page.expect_response(lambda r: ".gif" in r.url or "media" in r.url) as response:
-        page.evaluate("address => fetch(address)", source)
-    assert response.value.body()[:6] == b"GIF89a"
+    assert pictures(page).first.get_attribute("alt")
+    gif = page.request.get(pictures(page).first.get_attribute("src") or "")
+    assert gif.body()[:6] == b"GIF89a"
 
-    box = page.get_by_label("Write text you want to get reaction for")
-    box.fill("Thank you so much for your help")
-    box.press("Enter")
+    ask(page, "Thank you so much for your help")
     expect(page.get_by_text("folded hands")).to_be_visible()
-    width = page.viewport_size["width"]
-    assert columns(page) >= (5 if width == 1280 else 2)
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    assert in_first_row(page) >= (5 if width == 1280 else 2)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_an_upload_that_is_no_picture_is_said_and_the_page_goes_on(page: Page, tmp_path: Path):
-    (tmp_path / "letter.gif").write_text("Dear page, I am no picture.")
-    page.get_by_text("React to a picture").click()
-    page.locator("input[type=file]").set_input_files(tmp_path / "letter.gif")
-    expect(page.get_by_text("The upload cannot be searched with")).to_be_visible()
+def test_play_off_shows_stills_and_one_card_plays(page: Page):
+    page.goto(page.url + "?q=I+got+the+job")
+    expect(pictures(page).first).to_have_attribute("src", re.compile(r"/gif/\w+\.gif"))
+    page.get_by_text("Play GIFs").click()
+    expect(pictures(page).first).to_have_attribute("src", re.compile(r"/still/\w+/\d+\.png"))
+    still = page.request.get(pictures(page).first.get_attribute("src") or "")
+    assert still.body()[:4] == b"\x89PNG"
+    page.get_by_role("button", name="Play", exact=True).first.click()
+    expect(pictures(page).first).to_have_attribute("src", re.compile(r"/gif/"))
+    expect(pictures(page).nth(1)).to_have_attribute("src", re.compile(r"/still/"))
+    page.get_by_text("Play GIFs").click()
+    expect(pictures(page).nth(1)).to_have_attribute("src", re.compile(r"/gif/"))
 
-    gif = next((ROOT / "index" / "starter" / "media").glob("party-popper.gif"))
-    page.get_by_test_id("stFileUploaderDeleteBtn").get_by_role("button").click()
-    page.locator("input[type=file]").set_input_files(gif)
-    expect(page.get_by_text("party popper", exact=False).first).to_be_visible()
+
+def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path: Path):
+    media = ROOT / "index" / "starter" / "media"
+    (tmp_path / "letter.gif").write_text("Dear page, I am no picture.")
+    files = [media / f"{n}.gif" for n in ("party-popper", "nauseated-face", "red-heart")]
+    page.get_by_text("Rank my pictures instead").click()
+    page.locator("input[type=file]").last.set_input_files([*files, tmp_path / "letter.gif"])
+    ask(page, "that is disgusting, I feel sick")
+    expect(page.get_by_text("3 of 3 reactions in your pictures")).to_be_visible()
+    expect(page.get_by_text("letter.gif: no picture that can be read")).to_be_visible()
+    expect(pictures(page)).to_have_count(3)
+    expect(pictures(page).first).to_have_attribute("alt", "nauseated-face.gif")
+
+
+def test_why_more_like_this_and_the_permanent_address(page: Page):
+    ask(page, "I have no idea")
+    expect(pictures(page)).to_have_count(12)
+    page.get_by_role("button", name="Why?").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Best frame")).to_be_visible()
+    expect(dialog.get_by_text("Licence: MIT")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Download")).to_be_visible()
+    page.screenshot(path=ARTIFACTS / f"why-{page.viewport_size['width']}.png")
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="More like this").first.click()
+    expect(page.get_by_text("More like “")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"like=\w{16}"))
+    shown = titles(page)
+    page.goto(page.url)
+    expect(page.get_by_text("More like “")).to_be_visible()
+    assert titles(page) == shown and len(shown) > 6
+
+
+def test_library_and_about_open(page: Page, address: str):
+    page.goto(f"{address}/library")
+    expect(page.get_by_text("A map of the embeddings")).to_be_visible()
+    expect(page.get_by_text("Every GIF")).to_be_visible()
+    expect(page.locator("canvas, svg.marks").first).to_be_visible()
+    page.goto(f"{address}/about")
+    expect(page.get_by_text("How to cite")).to_be_visible()
+    expect(page.get_by_text("dim 256")).to_be_visible()

@@ -14,6 +14,7 @@ from retrieval.emoji_text import spell_out
 from retrieval.encoder import OpenClipEncoder
 from retrieval.errors import CheckpointError
 from retrieval.presets import CHECKPOINTS, PRESETS
+from retrieval.settings import STARTER
 
 TINY = {
     "model_cfg": {
@@ -23,6 +24,8 @@ TINY = {
     },
     "preprocess_cfg": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]},
 }
+GOLDEN_TEXT = [-0.013348, -0.007712, 0.052020, 0.007313, -0.058638, 0.065428]
+GOLDEN_PICTURE = [-0.090448, 0.061130, -0.032180, -0.005093, -0.107707, -0.048663]
 TEXTS = ["a", "I'm so scared right now", "I got the job 🎉 " * 40, "안녕하세요", "?!"]
 
 
@@ -183,3 +186,11 @@ def test_weights_that_cannot_be_downloaded_are_said(monkeypatch: pytest.MonkeyPa
     for name in ("siglip2", "hf-hub:nobody/nothing"):
         with pytest.raises(CheckpointError, match=r"could not be had: .*--model mini"):
             OpenClipEncoder(name)
+
+
+def test_mini_gives_its_golden_components(mini: OpenClipEncoder):
+    # Computed with the plain open_clip calls on the two weight files joined into one.
+    (text,) = mini.encode_text(["I'm so scared right now"])
+    (picture,) = mini.encode_images([Image.open(STARTER / "media" / "red-heart.gif")])
+    np.testing.assert_allclose(text[:6], GOLDEN_TEXT, atol=1e-4)
+    np.testing.assert_allclose(picture[:6], GOLDEN_PICTURE, atol=1e-4)

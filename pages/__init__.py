@@ -1,0 +1,1 @@
+"""The pages: thin, a page a file, a function a panel."""

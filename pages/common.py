@@ -1,0 +1,94 @@
+"""What the pages share: the language, the searcher, and the addresses of GIFs."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from retrieval.catalog import Record, read_catalog
+from retrieval.loading import Loading
+from retrieval.search import Searcher
+from retrieval.serving import GIF_ROUTE, STILL_ROUTE
+from retrieval.settings import STARTER, index_path
+from retrieval.words import LANGUAGES, say
+
+
+def words(key: str, **values: object) -> str:
+    """The page's words in the language that the person chose."""
+    language = st.session_state.get("lang", "en")
+    return say(language if language in LANGUAGES else "en", key, **values)
+
+
+@st.cache_resource(show_spinner=False)
+def _loading(path: str, changed_ns: int) -> Loading:
+    return Loading(Path(path))
+
+
+def searcher() -> Searcher:
+    """The searcher; while it loads, and if it cannot be loaded, the page ends here."""
+    path = index_path()
+    manifest = path / "manifest.json"
+    # A rebuilt bundle is another one: the page picks it up without a restart.
+    loading = _loading(str(path), manifest.stat().st_mtime_ns if manifest.exists() else 0)
+    if loading.error:
+        _loading.clear()  # so that the next visit tries again
+        st.error(str(loading.error))
+        st.stop()
+    if loading.searcher is None and not loading.wait(0.05):
+        _show_progress(loading)
+        st.stop()
+    return searcher() if loading.searcher is None else loading.searcher
+
+
+@st.fragment(run_every=0.3)
+def _show_progress(loading: Loading) -> None:
+    if loading.done:
+        st.rerun()
+    st.progress(loading.fraction, text=words(loading.step))
+
+
+def library_choices() -> dict[str, list[str]]:
+    """The tags, licences and sources of the library; nothing while there is none."""
+    try:
+        path = index_path() / "catalog.parquet"
+        return _choices(str(path), path.stat().st_mtime_ns)
+    except OSError:
+        return {"tags": [], "licenses": [], "sources": []}
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _choices(path: str, changed_ns: int) -> dict[str, list[str]]:
+    records = read_catalog(Path(path))
+    return {
+        "tags": sorted({tag for record in records for tag in record.tags}),
+        "licenses": sorted({record.license for record in records if record.license}),
+        "sources": sorted({record.source for record in records if record.source}),
+    }
+
+
+def library_name(found: Searcher) -> str:
+    """What the header calls the collection."""
+    path = getattr(found.collection, "path", None)
+    if path is None:
+        return words("your_pictures")
+    return words("starter") if path == STARTER else found.collection.name
+
+
+def gif_address(record: Record) -> str | None:
+    """Where this server gives the GIF out; None where there is no server (in tests)."""
+    if "://" in record.uri:
+        return record.uri
+    origin = _origin()
+    suffix = Path(record.uri).suffix
+    return f"{origin}{GIF_ROUTE}/{record.id}{suffix}" if origin else None
+
+
+def still_address(record: Record, frame: int) -> str | None:
+    """Where this server gives one frame of the GIF out as PNG."""
+    origin = _origin()
+    return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png" if origin else None
+
+
+def _origin() -> str | None:
+    url = urlsplit(st.context.url or "")
+    return f"{url.scheme}://{url.netloc}" if url.netloc else None

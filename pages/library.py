@@ -1,0 +1,157 @@
+"""The library page: know your data."""
+
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.common import gif_address, library_name, searcher, words
+from retrieval.catalog import Record
+from retrieval.overview import near_duplicates, overview, project, sample_of
+from retrieval.search import Searcher
+
+THUMBNAIL_WIDTH = 96
+MAX_GROUPS_SHOWN = 20
+
+
+def page() -> None:
+    found = searcher()
+    st.title(words("library_title", where=library_name(found)))
+    counts(found)
+    charts(found)
+    the_map(found)
+    duplicates(found)
+    table(found)
+
+
+def counts(found: Searcher) -> None:
+    """How many GIFs, frames and bytes; a warning where a licence is not known."""
+    facts = overview(found)
+    size = sum(_size_bytes(found, record) for record in found.collection.records)
+    with st.container(horizontal=True):
+        st.metric(words("gifs"), f"{facts.n_gifs:,}")
+        st.metric(words("frames"), f"{facts.n_frames:,}")
+        st.metric(words("animated"), f"{facts.n_animated:,}")
+        st.metric(words("megabytes"), f"{size / 1e6:,.1f}")
+    if facts.n_unknown_license:
+        st.warning(words("unknown_license", n=facts.n_unknown_license))
+
+
+def _size_bytes(found: Searcher, record: Record) -> int:
+    path = Path(found.collection.media_path(record))
+    return path.stat().st_size if path.is_file() else 0
+
+
+def charts(found: Searcher) -> None:
+    """Licences, sources, durations and sizes."""
+    records = found.collection.records
+    frame = pd.DataFrame(
+        {
+            "license": [r.license or words("unknown") for r in records],
+            "source": [r.source or words("unknown") for r in records],
+            "duration": [r.duration_ms / 1000 for r in records],
+            "size": [_size_bytes(found, r) / 1000 for r in records],
+        }
+    )
+    for row in (("license", "source"), ("duration", "size")):
+        for column, name in zip(st.columns(2), row, strict=True):
+            numeric = name in ("duration", "size")
+            title = words(f"chart_{name}")
+            chart = alt.Chart(frame).mark_bar()
+            if numeric:
+                chart = chart.encode(
+                    x=alt.X(name, bin=alt.Bin(maxbins=20), title=title),
+                    y=alt.Y("count()", title=words("gifs")),
+                )
+            else:
+                chart = chart.encode(
+                    x=alt.X("count()", title=words("gifs")),
+                    y=alt.Y(name, title=title, sort="-x"),
+                )
+            column.altair_chart(chart.properties(height=180), width="stretch", alt=title)
+
+
+def the_map(found: Searcher) -> None:
+    """The embeddings in two dimensions; a point shows its GIF."""
+    st.subheader(words("map"))
+    st.write(words("map_help"))
+    records = found.collection.records
+    chosen = sample_of(records)
+    places = _places(found, tuple(chosen))
+    frame = pd.DataFrame(
+        {
+            "x": places[:, 0],
+            "y": places[:, 1],
+            "title": [records[i].title[:60] for i in chosen],
+            # Vega's tooltip shows a field of this name as a picture.
+            "image": [gif_address(records[i]) or "" for i in chosen],
+        }
+    )
+    axis = alt.Axis(labels=False, ticks=False, grid=False, title=None, domain=False)
+    chart = (
+        alt.Chart(frame)
+        .mark_circle(size=90, opacity=0.7)
+        .encode(x=alt.X("x", axis=axis), y=alt.Y("y", axis=axis), tooltip=["title", "image"])
+        .properties(height=480)
+        .interactive()
+    )
+    st.altair_chart(chart, width="stretch", alt=words("map"))
+
+
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
+def _places(found: Searcher, chosen: tuple[int, ...]) -> np.ndarray:
+    return project(found.means[list(chosen)])
+
+
+def duplicates(found: Searcher) -> None:
+    """Groups of look-alikes, as search folds them."""
+    groups = near_duplicates(found)
+    st.subheader(words("duplicates", n=len(groups)))
+    for group in groups[:MAX_GROUPS_SHOWN]:
+        with st.container(horizontal=True, border=True):
+            for record in group:
+                with st.container(width=THUMBNAIL_WIDTH):
+                    st.image(
+                        gif_address(record) or found.collection.media_path(record),
+                        alt=record.title[:60],
+                        width="stretch",
+                    )
+
+
+def table(found: Searcher) -> None:
+    """Every record, to be sorted, searched and downloaded."""
+    st.subheader(words("table"))
+    needle = st.text_input(words("table_filter"), help=words("table_filter_help"))
+    rows = [
+        {
+            "emoji": r.emoji,
+            "title": r.title[:200],
+            "tags": ", ".join(r.tags),
+            "license": r.license,
+            "attribution": r.attribution,
+            "source": r.source,
+            "frames": r.n_frames,
+            "seconds": r.duration_ms / 1000,
+            "width": r.width,
+            "height": r.height,
+            "id": r.id,
+        }
+        for r in found.collection.records
+    ]
+    frame = pd.DataFrame(rows)
+    if needle.strip():
+        text = frame[["title", "tags", "emoji", "license"]].agg(" ".join, axis=1).str.lower()
+        frame = frame[text.str.contains(needle.strip().lower(), regex=False)]
+    st.dataframe(frame, hide_index=True, width="stretch")
+    st.download_button(
+        words("table_download"),
+        frame.to_csv(index=False).encode(),
+        file_name="library.csv",
+        mime="text/csv",
+        on_click="ignore",
+    )
+
+
+page()

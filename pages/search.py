@@ -1,0 +1,370 @@
+"""The search page: ask in any form, read the answers, take one."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.common import (
+    gif_address,
+    library_choices,
+    library_name,
+    searcher,
+    still_address,
+    words,
+)
+from retrieval.catalog import Record
+from retrieval.errors import RetrievalError
+from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
+from retrieval.serving import png_of
+from retrieval.uploads import Uploads, read_uploads
+
+EXAMPLES = (
+    "I'm so scared right now",
+    "I got the job 🎉",
+    "Congratulations on your graduation!",
+    "Thank you so much for your help",
+    "No idea what you're talking about",
+    "This meeting is so boring",
+)
+PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "mp4", "webm"]
+CARD_WIDTH = 164  # pixels: two cards fit beside each other on a phone
+STRIP_WIDTH = 72
+TITLE_CHARS, LONG_TITLE_CHARS = 60, 1_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person asks, as the widgets have it."""
+
+    message: str
+    chat: str
+    negative: str
+    negative_weight: float
+    picture: bytes | None
+    picture_weight: float
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.message or self.chat or self.picture)
+
+
+def page() -> None:
+    introduce()
+    message = ask()
+    with st.container(horizontal=True):
+        question = ask_otherwise(message)
+        keep, top_k, fold = narrow()
+    files = rank_mine()
+    found = searcher()
+    if files:
+        found = Searcher(uploads(files, found), found.encoder)
+    else:
+        st.session_state.pop("uploads", None)
+    like = st.query_params.get("like")
+    if question.is_empty and not like:
+        st.info(words("start"))
+        return
+    try:
+        start = time.perf_counter()
+        query = found.like(like) if like and not files else embed(question, found)
+        results = found.search(query, top_k, fold=fold, keep=keep)
+        took_ms = 1000 * (time.perf_counter() - start)
+    except RetrievalError as error:
+        st.error(str(error))
+        return
+    if like and not files:
+        say_more_like(found, like)
+    show(results, found, took_ms, keep)
+
+
+def introduce() -> None:
+    """Title, one sentence, and why this exists."""
+    st.title(words("title"))
+    st.write(words("sentence"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link("pages/about.py", label=words("model_card"), icon=":material/info:")
+        with st.popover(words("motivation_title"), type="tertiary"):
+            st.write(words("motivation"))
+
+
+def ask() -> str:
+    """The examples and the message box; the message."""
+    st.pills(
+        words("examples"),
+        EXAMPLES,
+        key="example",
+        on_change=_take_example,
+        help=words("examples_help"),
+    )
+    message = st.text_input(
+        words("message"),
+        key="q",
+        bind="query-params",
+        placeholder=EXAMPLES[1],
+        help=words("message_help"),
+        on_change=_forget_like,
+    )
+    return message.strip()
+
+
+def ask_otherwise(message: str) -> Question:
+    """What else a person can ask with, beside the message."""
+    with st.popover(words("other_ways"), icon=":material/tune:"):
+        negative = st.text_input(
+            words("not"), key="not", bind="query-params", help=words("not_help")
+        )
+        negative_weight = st.slider(
+            words("not_weight"), 0.0, 1.0, 0.5, 0.1, key="not_weight", bind="query-params",
+            help=words("not_weight_help"),
+        )  # fmt: skip
+        chat = st.text_area(words("chat"), key="chat", help=words("chat_help"))
+        upload = st.file_uploader(words("picture"), type=PICTURES, help=words("picture_help"))
+        picture_weight = st.slider(
+            words("picture_weight"), 0.1, 3.0, 1.0, 0.1, help=words("picture_weight_help")
+        )
+    return Question(
+        message,
+        chat.strip(),
+        negative.strip(),
+        negative_weight,
+        upload.getvalue() if upload else None,
+        picture_weight,
+    )
+
+
+def _take_example() -> None:
+    if st.session_state.example:
+        st.session_state.q = st.session_state.example
+        _forget_like()
+
+
+def _forget_like() -> None:
+    st.query_params.pop("like", None)
+
+
+def narrow() -> tuple[Filter, int, bool]:
+    """What the answers must be, how many, and whether look-alikes are folded."""
+    with st.popover(words("narrow"), icon=":material/filter_alt:"):
+        top_k = st.slider(
+            words("how_many"), 4, 60, 12, key="k", bind="query-params", help=words("how_many_help")
+        )
+        min_score = st.slider(
+            words("min_score"), -1.0, 1.0, -1.0, 0.05, key="min", bind="query-params",
+            help=words("min_score_help"),
+        )  # fmt: skip
+        choices = library_choices()
+        tags, licenses, sources = (
+            frozenset(st.multiselect(words(name), choices[name], help=words(f"{name}_help")))
+            for name in ("tags", "licenses", "sources")
+        )
+        animated = st.toggle(words("animated_only"), help=words("animated_only_help"))
+        fold = st.toggle(
+            words("fold"), True, key="fold", bind="query-params", help=words("fold_help")
+        )
+    return Filter(tags, licenses, sources, animated, min_score), top_k, fold
+
+
+def rank_mine() -> list[tuple[str, bytes]]:
+    """The person's own files, to be ranked instead of the library."""
+    with st.expander(words("rank_mine"), icon=":material/upload:"):
+        files = st.file_uploader(
+            words("rank_mine"),
+            type=PICTURES,
+            accept_multiple_files=True,
+            key="mine",
+            help=words("rank_mine_help"),
+            label_visibility="collapsed",
+        )
+        st.caption(words("rank_mine_help"))
+    return [(file.name, file.getvalue()) for file in files]
+
+
+def uploads(files: list[tuple[str, bytes]], found: Searcher) -> Uploads:
+    """The files embedded, once for as long as they stay the same."""
+    key = [(name, len(data), hash(data)) for name, data in files]
+    kept = st.session_state.get("uploads")
+    if kept is None or kept[0] != key:
+        bar = st.progress(0.0, text=words("reading_pictures"))
+
+        def progress(done: int, total: int) -> None:
+            bar.progress(done / total, text=words("reading_pictures"))
+
+        try:
+            collection = read_uploads(files, found.encoder, progress)
+        except RetrievalError as error:
+            bar.empty()
+            st.error(str(error))
+            st.stop()
+        bar.empty()
+        kept = st.session_state.uploads = (key, collection)
+    collection = kept[1]
+    if collection.skipped:
+        with st.expander(words("unread", n=len(collection.skipped)), expanded=True):
+            for skipped in collection.skipped:
+                st.text(f"{skipped.path[:TITLE_CHARS]}: {skipped.reason}")
+    return collection
+
+
+def embed(question: Question, found: Searcher) -> np.ndarray:
+    """The question as one unit vector."""
+    terms = []
+    if question.message:
+        check_message(question.message)
+        terms.append(Term(question.message))
+    terms += chat_terms(question.chat)
+    if question.picture:
+        terms.append(Term(found.embed_image(question.picture), question.picture_weight))
+    if question.negative and question.negative_weight:
+        terms.append(Term(question.negative, -question.negative_weight))
+    return found.embed(terms)
+
+
+def say_more_like(found: Searcher, like: str) -> None:
+    title = found.record(like).title
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(words("more_like", title=clipped(title)))
+        st.button(words("clear"), on_click=_forget_like)
+
+
+def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter) -> None:
+    """What was searched, then the results as a grid that wraps to the window."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(
+            words(
+                "searched",
+                shown=len(results),
+                total=len(found.collection.records),
+                where=library_name(found),
+                ms=f"{took_ms:.0f}",
+                encoder=found.encoder.label,
+            )
+        )
+        play = st.toggle(
+            words("play"), True, key="play", bind="query-params", help=words("play_help")
+        )
+    if not results:
+        low = keep.min_score is not None and keep.min_score > -1
+        st.info(words("nothing", min_score=keep.min_score) if low else words("nothing_filtered"))
+    with st.container(horizontal=True):
+        for result in results:
+            card(result, found, play)
+
+
+def card(result: Result, found: Searcher, play: bool) -> None:
+    """One result: the animation (or its best frame), score, title, and what to do with it."""
+    record = result.record
+    with st.container(border=True, width=CARD_WIDTH):
+        playing = play or record.id == st.session_state.get("playing")
+        picture(result, found, playing)
+        score = float(np.clip(result.score, 0, 1))
+        st.progress(score, text=f"{result.score:.2f}")
+        st.text(clipped(record.title))
+        if result.folded:
+            st.caption(words("stands_for", n=len(result.folded)))
+        with st.container(horizontal=True):
+            if not playing and record.n_frames > 1:
+                st.button(words("play_one"), key=f"play-{record.id}", type="tertiary",
+                          on_click=_play, args=(record.id,))  # fmt: skip
+            if st.button(words("why"), key=f"why-{record.id}", type="tertiary"):
+                details(result, found)
+            if not isinstance(found.collection, Uploads):
+                st.button(words("more"), key=f"more-{record.id}", type="tertiary",
+                          on_click=_more_like, args=(record.id,))  # fmt: skip
+
+
+def _play(gif_id: str) -> None:
+    st.session_state.playing = gif_id
+
+
+def _more_like(gif_id: str) -> None:
+    st.query_params["like"] = gif_id[:16]
+
+
+def picture(result: Result, found: Searcher, playing: bool) -> None:
+    """The moving GIF, or the still of its best frame."""
+    record = result.record
+    alt = clipped(record.title)
+    data = uploaded(record, found)
+    is_film = Path(record.uri).suffix.lower() in (".mp4", ".webm")
+    if playing and is_film:
+        st.video(data or gif_address(record) or result.uri, autoplay=True, loop=True, muted=True)
+    elif playing:
+        st.image(data or gif_address(record) or result.uri, alt=alt, width="stretch")
+    else:
+        st.image(still(record, result.best_frame, found), alt=alt, width="stretch")
+
+
+def uploaded(record: Record, found: Searcher) -> bytes | None:
+    collection = found.collection
+    return collection.data[record.id] if isinstance(collection, Uploads) else None
+
+
+def still(record: Record, frame: int, found: Searcher) -> bytes | str:
+    """One frame as st.image takes it: an address of ours, or the PNG itself."""
+    data = uploaded(record, found)
+    address = None if data else still_address(record, frame)
+    return address or png_of(data or Path(found.collection.media_path(record)), frame)
+
+
+@st.dialog("…", width="large")
+def details(result: Result, found: Searcher) -> None:
+    """Why this one, what is known of it, and how to take it."""
+    record = result.record
+    st.subheader(words("why_title"))
+    st.text(clipped(record.title, LONG_TITLE_CHARS))
+    st.text(words("best_frame", n=result.best_frame, s=result.best_frame_ms / 1000))
+    with st.container(horizontal=True):
+        for frame in result.frames:
+            with st.container(width=STRIP_WIDTH):
+                st.image(
+                    still(record, frame.index, found),
+                    alt=f"{frame.time_ms / 1000:.1f} s",
+                    width="stretch",
+                )
+                best = frame.index == result.best_frame
+                st.caption(f"**{frame.score:.2f}**" if best else f"{frame.score:.2f}")
+    for label, value in (
+        ("tags", ", ".join(record.tags)),
+        ("license", record.license),
+        ("attribution", record.attribution),
+    ):
+        st.text(f"{words(label)}: {value or words('unknown')}")
+    if record.source.startswith(("https://", "http://")):
+        st.link_button(words("from"), record.source)
+    if result.folded:
+        st.text(words("same"))
+        for other in result.folded:
+            st.text(f"· {clipped(other.title)}")
+    take(record, found)
+
+
+def take(record: Record, found: Searcher) -> None:
+    """Download, link, Markdown."""
+    st.subheader(words("take"))
+    path = Path(found.collection.media_path(record))
+    data = uploaded(record, found)
+    if data or path.is_file():
+        st.download_button(
+            words("download"),
+            data or path.read_bytes(),
+            file_name=path.name,
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    address = None if data else gif_address(record)
+    if address:
+        title = clipped(record.title).replace("[", "(").replace("]", ")")
+        st.caption(words("link"))
+        st.code(address, language=None)
+        st.caption(words("markdown"))
+        st.code(f"![{title}]({address})", language=None)
+
+
+def clipped(text: str, chars: int = TITLE_CHARS) -> str:
+    return text if len(text) <= chars else f"{text[: chars - 1]}…"
+
+
+page()

@@ -1,0 +1,13 @@
+"""The examples in docstrings are true."""
+
+import doctest
+
+import pytest
+
+from retrieval import emoji_text, frames, metrics, search
+
+
+@pytest.mark.parametrize("module", [emoji_text, frames, metrics, search])
+def test_the_examples_in_docstrings_hold(module):
+    failed, tried = doctest.testmod(module)
+    assert tried > 0 and failed == 0
