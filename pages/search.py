@@ -105,7 +105,7 @@ def ask() -> str:
         bind="query-params",
         placeholder=EXAMPLES[1],
         help=words("message_help"),
-        on_change=_forget_like,
+        on_change=_typed,
     )
     return message.strip()
 
@@ -139,6 +139,11 @@ def _take_example() -> None:
     if st.session_state.example:
         st.session_state.q = st.session_state.example
         _forget_like()
+
+
+def _typed() -> None:
+    st.session_state.example = None
+    _forget_like()
 
 
 def _forget_like() -> None:

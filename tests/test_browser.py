@@ -126,7 +126,7 @@ def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path:
     media = ROOT / "index" / "starter" / "media"
     (tmp_path / "letter.gif").write_text("Dear page, I am no picture.")
     files = [media / f"{n}.gif" for n in ("party-popper", "nauseated-face", "red-heart")]
-    page.get_by_text("Rank my pictures instead").click()
+    page.get_by_text("Rank my pictures instead").first.click()
     page.locator("input[type=file]").last.set_input_files([*files, tmp_path / "letter.gif"])
     ask(page, "that is disgusting, I feel sick")
     expect(page.get_by_text("3 of 3 reactions in your pictures")).to_be_visible()
