@@ -274,7 +274,7 @@ def card(result: Result, found: Searcher, play: bool) -> None:
                 st.button(words("play_one"), key=f"play-{record.id}", type="tertiary",
                           on_click=_play, args=(record.id,))  # fmt: skip
             if st.button(words("why"), key=f"why-{record.id}", type="tertiary"):
-                details(result, found)
+                st.dialog(words("why_title"), width="large")(details)(result, found)
             if not isinstance(found.collection, Uploads):
                 st.button(words("more"), key=f"more-{record.id}", type="tertiary",
                           on_click=_more_like, args=(record.id,))  # fmt: skip
@@ -314,11 +314,9 @@ def still(record: Record, frame: int, found: Searcher) -> bytes | str:
     return address or png_of(data or Path(found.collection.media_path(record)), frame)
 
 
-@st.dialog("…", width="large")
 def details(result: Result, found: Searcher) -> None:
     """Why this one, what is known of it, and how to take it."""
     record = result.record
-    st.subheader(words("why_title"))
     st.text(clipped(record.title, LONG_TITLE_CHARS))
     st.text(words("best_frame", n=result.best_frame, s=result.best_frame_ms / 1000))
     with st.container(horizontal=True):

@@ -19,7 +19,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -106,12 +106,24 @@ def fetch(part: str, cache: Path) -> Path:
     tarball = cache / done.stdout.strip().splitlines()[-1]
     partial = cache / f"{folder.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    with tarfile.open(tarball) as tar:
-        tar.extractall(partial, filter="data")
-    (partial / "package").rename(folder)
-    partial.rmdir()
+    _unpack(tarball, partial)
+    partial.rename(folder)
     tarball.unlink()
     return folder
+
+
+def _unpack(tarball: Path, folder: Path) -> None:
+    """The regular files below package/. (Debian 12's Python lacks tarfile's safe filters.)"""
+    with tarfile.open(tarball) as tar:
+        for member in tar:
+            parts = PurePosixPath(member.name).parts
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is None or parts[0] != "package" or ".." in parts:
+                continue
+            path = folder.joinpath(*parts[1:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                shutil.copyfileobj(content, file)
 
 
 def load_emoji(cache: Path) -> list[Emoji]:
