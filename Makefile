@@ -8,7 +8,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -53,6 +53,9 @@ evaluate: $(VENV)/.ready-train
 
 benchmark: $(VENV)/.ready
 	$(BIN)/python scripts/benchmark.py
+
+measure: $(VENV)/.ready-dev
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python scripts/measure_page.py
 
 clean:
 	rm -rf $(VENV) artifacts

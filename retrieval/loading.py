@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,10 @@ class Loading:
             encoder.encode_text(["I got the job!"])
             encoder.encode_images([Image.new("RGB", (64, 64), "white")])
             self.searcher = Searcher(bundle, encoder)
+            # Streamlit collects garbage in full after every run of a page, and walking the
+            # objects of torch and transformers took 300 ms of it: they are here to stay.
+            gc.collect()
+            gc.freeze()
         except RetrievalError as error:
             self.error = error
         except Exception as error:  # a thread's traceback would reach no one

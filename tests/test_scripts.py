@@ -96,7 +96,8 @@ def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expe
 
 @pytest.mark.parametrize(
     "script",
-    ["build_index", "search", "evaluate", "train", "benchmark", "make_starter_library",
+    ["build_index", "search", "evaluate", "train", "benchmark",
+        "measure_page", "make_starter_library",
      "convert_text_tower"],
 )  # fmt: skip
 def test_every_script_explains_itself(script: str):
