@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pages.common import words
 from retrieval.errors import MediaError
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
 from retrieval.settings import index_path
@@ -22,6 +21,8 @@ KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes 
 
 
 def main() -> None:
+    from pages.common import words  # its caches need the running server
+
     st.set_page_config(page_title="CLIP reaction search", page_icon="🎬", layout="wide")
     if "lang" not in st.session_state:
         asked = st.query_params.get("lang")

@@ -164,7 +164,7 @@ def _media(
 def _decode_stream(data: bytes, indices: Sequence[int]) -> list[Image.Image]:
     images = []
     wanted = set(indices)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         for index, decoded in enumerate(container.decode(video=0)):
             if index in wanted:
                 image = on_white(Image.fromarray(decoded.to_ndarray(format="rgba")))
@@ -184,7 +184,7 @@ def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
 
     ffmpeg's GIF demuxer shows a frame without a delay for 100 ms, as browsers do.
     """
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         if not container.streams.video:
             raise MediaError("no pictures in it, only sound")
         stream = container.streams.video[0]
@@ -200,7 +200,7 @@ def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
                 _check("max_frames", len(spans), limits.max_frames)
         if not spans:
             raise MediaError("no frames in it")
-        to_ms = 1000 * float(stream.time_base)
+        to_ms = 1000 * float(stream.time_base or 1)
     spans.sort()  # films store frames in decoding order
     first = spans[0][0]
     starts = [round((pts - first) * to_ms) for pts, _ in spans]
