@@ -233,14 +233,14 @@ class Searcher:
         gifs = self._candidates(query, top_k, keep)
         scores = self._score(query, gifs)
         # Equal scores in catalogue order, so that the same query always answers the same.
-        order: np.ndarray = np.lexsort((gifs, -scores))
-        if keep and keep.min_score is not None:
-            order = order[scores[order] >= keep.min_score]
-        groups = self._groups(gifs[order], fold)
+        order = np.lexsort((gifs, -scores))
+        least = -np.inf if keep is None or keep.min_score is None else keep.min_score
+        passing = order[scores[order] >= least]
+        groups = self._groups(gifs[passing], fold)
         records = self.collection.records
         results = []
         for rank, members in enumerate(groups[:top_k], 1):
-            leader = order[members[0]]
+            leader = passing[members[0]]
             record = records[gifs[leader]]
             results.append(
                 Result(
@@ -249,7 +249,7 @@ class Searcher:
                     record=record,
                     uri=self.collection.media_path(record),
                     frames=self._frame_scores(query, gifs[leader]),
-                    folded=tuple(records[gifs[order[m]]] for m in members[1:]),
+                    folded=tuple(records[gifs[passing[m]]] for m in members[1:]),
                 )
             )
         return results
