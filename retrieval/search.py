@@ -262,7 +262,7 @@ class Searcher:
 
     def _candidates(self, query: np.ndarray, top_k: int, keep: Filter | None) -> np.ndarray:
         """GIF numbers worth scoring, ascending: those with the nearest frames."""
-        allowed = np.ones(len(self._starts), bool)
+        allowed: np.ndarray = np.ones(len(self._starts), bool)
         if keep:
             allowed = np.array([keep.allows(record) for record in self.collection.records])
         wanted = min(top_k * 4, int(allowed.sum()))
