@@ -123,6 +123,7 @@ def test_why_more_like_this_and_the_permanent_address(page: Page):
     shown = titles(page)
     page.goto(page.url)
     expect(page.get_by_text("More like “")).to_be_visible()
+    expect(pictures(page)).to_have_count(len(shown))
     assert titles(page) == shown and len(shown) > 6
 
 
