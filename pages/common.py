@@ -40,7 +40,7 @@ def searcher() -> Searcher:
     return searcher() if loading.searcher is None else loading.searcher
 
 
-@st.fragment(run_every=0.3)
+@st.fragment(run_every=0.5)
 def _show_progress(loading: Loading) -> None:
     if loading.done:
         st.rerun()

@@ -76,8 +76,8 @@ class Loading:
             encoder.encode_text(["I got the job!"])
             encoder.encode_images([Image.new("RGB", (64, 64), "white")])
             self.searcher = Searcher(bundle, encoder)
-            # Streamlit collects garbage in full after every run of a page, and walking the
-            # objects of torch and transformers took 300 ms of it: they are here to stay.
+            # A full garbage collection walks the objects of torch and transformers, which
+            # takes 300 ms and holds up every page: they are here to stay.
             gc.collect()
             gc.freeze()
         except RetrievalError as error:
