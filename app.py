@@ -21,16 +21,16 @@ KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes 
 
 
 def main() -> None:
-    from pages.common import words  # its caches need the running server
+    from views.common import words  # its caches need the running server
 
     st.set_page_config(page_title="CLIP reaction search", page_icon="🎬", layout="wide")
     if "lang" not in st.session_state:
         asked = st.query_params.get("lang")
         st.session_state.lang = asked if asked in LANGUAGES else next(iter(LANGUAGES))
     pages = [
-        st.Page("pages/search.py", title=words("page_search"), icon=":material/search:"),
-        st.Page("pages/library.py", title=words("page_library"), icon=":material/grid_view:"),
-        st.Page("pages/about.py", title=words("page_about"), icon=":material/info:"),
+        st.Page("views/search.py", title=words("page_search"), icon=":material/search:"),
+        st.Page("views/library.py", title=words("page_library"), icon=":material/grid_view:"),
+        st.Page("views/about.py", title=words("page_about"), icon=":material/info:"),
     ]
     chosen = st.navigation(pages, position="top")
     with st.container(horizontal=True, horizontal_alignment="right"):

@@ -147,14 +147,14 @@ def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
     assert "<script>alert(1)</script>" in texts(page)
     assert not any("<script>" in m.value for m in page.markdown)
     assert max(len(t.value) for t in page.text) < 200
-    page.switch_page("pages/library.py").run()
+    page.switch_page("views/library.py").run()
     assert not page.exception and page.warning  # the licence of both is unknown
 
 
 @pytest.mark.parametrize("name", ["library", "about"])
 def test_the_other_pages_open(page: AppTest, name: str):
     loaded(page)
-    page.switch_page(f"pages/{name}.py").run()
+    page.switch_page(f"views/{name}.py").run()
     assert not page.exception and not page.error
     assert page.title[0].value
 

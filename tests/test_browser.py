@@ -129,6 +129,7 @@ def test_why_more_like_this_and_the_permanent_address(page: Page):
 
 def test_library_and_about_open(page: Page, address: str):
     page.goto(f"{address}/library")
+    expect(page).to_have_title("CLIP reaction search")
     expect(page.get_by_text("A map of the embeddings")).to_be_visible()
     expect(page.get_by_text("Every GIF")).to_be_visible()
     expect(page.locator("canvas, svg.marks").first).to_be_visible()

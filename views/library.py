@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.common import gif_address, library_name, searcher, words
 from retrieval.catalog import Record
 from retrieval.overview import near_duplicates, overview, project, sample_of
 from retrieval.search import Searcher
+from views.common import gif_address, library_name, searcher, words
 
 THUMBNAIL_WIDTH = 96
 MAX_GROUPS_SHOWN = 20

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.common import library_name, searcher, words
 from retrieval.presets import CHECKPOINTS
 from retrieval.settings import ROOT
+from views.common import library_name, searcher, words
 
 BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
 REACTION_INDEX=index/mine make app"""

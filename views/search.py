@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.common import (
+from retrieval.catalog import Record
+from retrieval.errors import RetrievalError
+from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
+from retrieval.serving import png_of
+from retrieval.uploads import Uploads, read_uploads
+from views.common import (
     gif_address,
     library_choices,
     library_name,
@@ -15,11 +20,6 @@ from pages.common import (
     still_address,
     words,
 )
-from retrieval.catalog import Record
-from retrieval.errors import RetrievalError
-from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
-from retrieval.serving import png_of
-from retrieval.uploads import Uploads, read_uploads
 
 EXAMPLES = (
     "I'm so scared right now",
@@ -85,7 +85,7 @@ def introduce() -> None:
     st.title(words("title"))
     st.write(words("sentence"))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link("pages/about.py", label=words("model_card"), icon=":material/info:")
+        st.page_link("views/about.py", label=words("model_card"), icon=":material/info:")
         with st.popover(words("motivation_title"), type="tertiary"):
             st.write(words("motivation"))
 

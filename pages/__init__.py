@@ -1,1 +1,0 @@
-"""The pages: thin, a page a file, a function a panel."""
