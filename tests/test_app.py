@@ -39,6 +39,16 @@ def test_the_first_screen_asks_and_shows_no_error(page: AppTest):
     assert page.info and not page.error and not page.exception
 
 
+def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(page: AppTest):
+    st.cache_resource.clear()
+    page.run()
+    bars = [str(bar.proto) for bar in page.get("progress")]
+    assert any(say("en", "loading_checkpoint") in bar or "index" in bar for bar in bars)
+    page.text_input(key="q").input("thank you").run()
+    loaded(page)
+    assert page.text_input(key="q").value == "thank you" and texts(page)
+
+
 def test_a_typed_message_is_answered(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("I'm so scared right now").run()
@@ -145,8 +155,11 @@ def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
     loaded(page)
     page.text_input(key="q").input("hello").run()
     assert "<script>alert(1)</script>" in texts(page)
-    assert not any("<script>" in m.value for m in page.markdown)
     assert max(len(t.value) for t in page.text) < 200
+    for key in ("why-", "more-"):
+        next(b for b in page.button if b.key.startswith(key)).click().run()
+        assert "<script>alert(1)</script>" in texts(page) and not page.exception
+    assert not any("<script>" in m.value for m in page.markdown)
     page.switch_page("views/library.py").run()
     assert not page.exception and page.warning  # the licence of both is unknown
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -52,6 +54,18 @@ def in_first_row(page: Page) -> int:
     return sum(abs(box["y"] - boxes[0]["y"]) < 2 for box in boxes if box and boxes[0])
 
 
+def film(path: Path) -> Path:
+    """Half a second of grey, as MP4."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 64
+        for _ in range(5):
+            picture = np.full((64, 64, 3), 128, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
 def titles(page: Page) -> list[str]:
     """The pictures' alternative texts, once the page has come to rest."""
     page.wait_for_selector("[data-test-script-state=notRunning]")
@@ -97,13 +111,15 @@ def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path:
     media = ROOT / "index" / "starter" / "media"
     (tmp_path / "letter.gif").write_text("Dear page, I am no picture.")
     files = [media / f"{n}.gif" for n in ("party-popper", "nauseated-face", "red-heart")]
+    files.append(film(tmp_path / "film.mp4"))
     page.get_by_text("Rank my pictures instead").first.click()
     page.locator("input[type=file]").last.set_input_files([*files, tmp_path / "letter.gif"])
     ask(page, "that is disgusting, I feel sick")
-    expect(page.get_by_text("3 of 3 reactions in your pictures")).to_be_visible()
+    expect(page.get_by_text("4 of 4 reactions in your pictures")).to_be_visible()
     expect(page.get_by_text("letter.gif: no picture that can be read")).to_be_visible()
     expect(pictures(page)).to_have_count(3)
     expect(pictures(page).first).to_have_attribute("alt", "nauseated-face.gif")
+    expect(page.locator("video")).to_have_count(1)
 
 
 def test_why_more_like_this_and_the_permanent_address(page: Page):
