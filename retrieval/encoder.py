@@ -231,9 +231,10 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
             "hf_model_pretrained": False,
         }
     try:
-        model, _, preprocess = open_clip.create_model_and_transforms(
-            name, load_weights=False, pretrained_text=False, **options
-        )
+        with _quiet():
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                name, load_weights=False, pretrained_text=False, **options
+            )
         weights: dict[str, torch.Tensor] = {}
         for file in files:
             weights |= load_file(file)
