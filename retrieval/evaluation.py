@@ -9,7 +9,7 @@ Three questions, each with the frames alone:
 
 The text-only baseline never looks at a picture: the untrained text tower (cosine of
 its pooled output) compares the query with each GIF's title and tags, or, where the
-query is the title itself, with its tags alone.
+query is the title itself, with its tags alone (less the names among them).
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def _by_name(
     own = np.eye(len(emoji), dtype=bool)
     names = [e.names[0] for e in emoji]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    tags = [" ".join(e.tags) or "no tags" for e in emoji]
+    # Some word lists repeat an emoji's name among its tags: that would be the answer itself.
+    tags = [" ".join(t for t in e.tags if t not in e.names) or "no tags" for e in emoji]
     return [
         _row(question, "frames, mean", encoder.encode_text(names) @ vectors.T, own),
         _row(question, "text only", text_only(names) @ text_only(tags).T, own),
