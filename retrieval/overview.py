@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.catalog import UNKNOWN_LICENSE, Record, count_licenses
+from retrieval.catalog import UNKNOWN_LICENSE, Record
 from retrieval.search import Searcher
 
 MAX_MAPPED = 2_000  # points on the map; t-SNE takes a minute at 2,000 on 2 cores
@@ -22,25 +22,16 @@ class Overview:
     n_frames: int
     n_animated: int
     n_unknown_license: int
-    licenses: dict[str, int]
-    sources: dict[str, int]
 
 
 def overview(searcher: Searcher) -> Overview:
     """The collection's counts."""
     records = searcher.collection.records
-    licenses = count_licenses(records)
-    sources: dict[str, int] = {}
-    for record in records:
-        name = record.source or UNKNOWN_LICENSE
-        sources[name] = sources.get(name, 0) + 1
     return Overview(
         n_gifs=len(records),
         n_frames=len(searcher.collection.embeddings),
         n_animated=sum(record.n_frames > 1 for record in records),
-        n_unknown_license=licenses.get(UNKNOWN_LICENSE, 0),
-        licenses=licenses,
-        sources=sources,
+        n_unknown_license=sum(record.license == UNKNOWN_LICENSE for record in records),
     )
 
 

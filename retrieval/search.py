@@ -134,7 +134,8 @@ class Searcher:
         self._starts = collection.embeddings.starts()
         self._ends = np.append(self._starts[1:], len(self._vectors))
         self._gif_of_row = np.repeat(np.arange(len(self._starts)), self._ends - self._starts)
-        self._means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
+        # Each GIF's unit mean embedding, float32 (n_gifs, dim).
+        self.means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
 
     @classmethod
     def open(cls, path: Path | str, encoder: Encoder | None = None) -> Searcher:
@@ -203,7 +204,7 @@ class Searcher:
 
     def like(self, gif_id: str) -> np.ndarray:
         """The query vector for "more like this": the GIF's mean embedding, (dim,)."""
-        return self._means[self._number(gif_id)]
+        return self.means[self._number(gif_id)]
 
     def record(self, gif_id: str) -> Record:
         """The record of a GIF by its id, or by the first characters of it."""
@@ -236,7 +237,7 @@ class Searcher:
         order = np.lexsort((gifs, -scores))
         least = -np.inf if keep is None or keep.min_score is None else keep.min_score
         passing = order[scores[order] >= least]
-        groups = self._groups(gifs[passing], fold)
+        groups = self._groups(gifs[passing], top_k) if fold else [[i] for i in range(len(passing))]
         records = self.collection.records
         results = []
         for rank, members in enumerate(groups[:top_k], 1):
@@ -257,7 +258,7 @@ class Searcher:
     def scores(self, queries: np.ndarray, pooling: str) -> np.ndarray:
         """Exact score of every GIF for every query, (n_queries, n_gifs), for evaluation."""
         if pooling == "mean":
-            return queries @ self._means.T
+            return queries @ self.means.T
         return np.maximum.reduceat(queries @ self._vectors.T, self._starts, axis=1)
 
     def _candidates(self, query: np.ndarray, top_k: int, keep: Filter | None) -> np.ndarray:
@@ -278,7 +279,7 @@ class Searcher:
     def _score(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
         """Score of each GIF, from the exact embeddings, float32 (len(gifs),)."""
         if self.collection.pooling == "mean":
-            return self._means[gifs] @ query
+            return self.means[gifs] @ query
         best = [(self._vectors[self._starts[g] : self._ends[g]] @ query).max() for g in gifs]
         return np.array(best, np.float32)
 
@@ -293,27 +294,23 @@ class Searcher:
             for row, score in zip(rows, scores, strict=True)
         )
 
-    @property
-    def means(self) -> np.ndarray:
-        """Each GIF's unit mean embedding, float32 (n_gifs, dim)."""
-        return self._means
-
     def near_duplicate_groups(self) -> list[list[int]]:
         """All GIF numbers, by group of look-alikes, in catalogue order."""
-        return self._groups(np.arange(len(self._means)), fold=True)
+        return self._groups(np.arange(len(self.means)), most=len(self.means))
 
-    def _groups(self, gifs: np.ndarray, fold: bool) -> list[list[int]]:
-        """Positions in `gifs` (best first) by group; a group's first stands for it."""
-        if not fold:
-            return [[i] for i in range(len(gifs))]
+    def _groups(self, gifs: np.ndarray, most: int) -> list[list[int]]:
+        """Positions in `gifs` (best first) by group, at most so many groups.
+
+        A group's first stands for it and takes all look-alikes after it, so that only
+        the groups that are shown cost a comparison with the rest.
+        """
         groups: list[list[int]] = []
-        for i, gif in enumerate(gifs):
-            for group in groups:
-                if float(self._means[gifs[group[0]]] @ self._means[gif]) >= SAME_ANIMATION:
-                    group.append(i)
-                    break
-            else:
-                groups.append([i])
+        left = np.arange(len(gifs))
+        while len(left) and len(groups) < most:
+            alike = self.means[gifs[left]] @ self.means[gifs[left[0]]] >= SAME_ANIMATION
+            alike[0] = True
+            groups.append(left[alike].tolist())
+            left = left[~alike]
         return groups
 
 

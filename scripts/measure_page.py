@@ -18,6 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from retrieval.errors import SourceError
 from retrieval.training.corpus import load_messages
@@ -26,6 +27,7 @@ from _cli import parser_for, run
 from _server import CHROMIUM_FLAGS, Server, serving
 
 RESULTS = "[data-testid=stMain] [role=progressbar]"
+PROTOCOL = Subprotocol("streamlit")
 PAUSE_S = 2.0
 
 
@@ -112,7 +114,7 @@ async def _person(
 ) -> None:
     await asyncio.sleep(delay_s)
     address = server.address.replace("http", "ws") + "/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+    async with connect(address, subprotocols=[PROTOCOL], max_size=None) as socket:
         box = await _rerun(socket, "", "")
         for message in messages * 100:
             if time.monotonic() > until:
@@ -135,7 +137,7 @@ async def _rerun(socket: ClientConnection, box: str, message: str) -> str:
     results = 0
     while True:
         answer = ForwardMsg()
-        answer.ParseFromString(bytes(await socket.recv()))  # type: ignore[arg-type]
+        answer.ParseFromString(await socket.recv(decode=False))
         element = answer.delta.new_element
         if element.HasField("exception") or element.alert.format == element.alert.ERROR:
             raise RuntimeError(f"the page failed on {message!r}: {element}")

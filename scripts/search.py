@@ -10,8 +10,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from retrieval.bundle import Bundle
-from retrieval.encoder import OpenClipEncoder
 from retrieval.errors import QueryError
 from retrieval.search import DEFAULT_TOP_K, Result, Searcher, check_message
 from retrieval.settings import STARTER
@@ -49,9 +47,7 @@ def main() -> None:
         elif args.image is None:
             parser.error("give a MESSAGE, --image FILE, or --queries FILE")
 
-    bundle = Bundle.open(args.index)
-    manifest = bundle.manifest
-    searcher = Searcher(bundle, OpenClipEncoder(manifest.checkpoint, manifest.pretrained))
+    searcher = Searcher.open(args.index)
     if messages is not None:
         for message, results in zip(messages, searcher.ask_all(messages, args.top_k), strict=True):
             print(as_json(results) if args.json else f"{message}\n{as_text(results)}\n")
