@@ -31,6 +31,10 @@ PROTOCOL = Subprotocol("streamlit")
 PAUSE_S = 2.0
 
 
+class NoResults(RuntimeError):
+    """The page ran without showing a single picture."""
+
+
 def main() -> None:
     parser = parser_for(__doc__)
     parser.add_argument("what", nargs="?", choices=("all", "page", "people"), default="all")
@@ -95,6 +99,7 @@ def _seconds_to_answer(page: Page, message: str) -> float:
 
 
 async def measure_people(server: Server, messages: list[str], people: int, seconds: int) -> None:
+    await _until_loaded(server)
     before = server.resident_mb()
     took: list[float] = []
     until = time.monotonic() + seconds
@@ -109,12 +114,27 @@ async def measure_people(server: Server, messages: list[str], people: int, secon
     )
 
 
+async def _until_loaded(server: Server) -> None:
+    async with _session(server) as socket:
+        box = await _rerun(socket, "", "")
+        while True:
+            try:
+                await _rerun(socket, box, "warm up")
+                return
+            except NoResults:
+                await asyncio.sleep(0.5)
+
+
+def _session(server: Server) -> connect:
+    address = server.address.replace("http", "ws") + "/_stcore/stream"
+    return connect(address, subprotocols=[PROTOCOL], max_size=None)
+
+
 async def _person(
     server: Server, messages: list[str], delay_s: float, until: float, took: list[float]
 ) -> None:
     await asyncio.sleep(delay_s)
-    address = server.address.replace("http", "ws") + "/_stcore/stream"
-    async with connect(address, subprotocols=[PROTOCOL], max_size=None) as socket:
+    async with _session(server) as socket:
         box = await _rerun(socket, "", "")
         for message in messages * 100:
             if time.monotonic() > until:
@@ -143,10 +163,10 @@ async def _rerun(socket: ClientConnection, box: str, message: str) -> str:
             raise RuntimeError(f"the page failed on {message!r}: {element}")
         if element.HasField("text_input") and not box:
             box = element.text_input.id
-        results += element.HasField("progress") or answer.HasField("ref_hash")
+        results += element.HasField("imgs")  # none while the checkpoint loads
         if answer.HasField("script_finished"):
             if message and not results:
-                raise RuntimeError(f"no results for {message!r}")
+                raise NoResults(f"no results for {message!r}")
             return box
 
 
