@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from retrieval.bundle import Bundle
-from retrieval.encoder import Encoder, OpenClipEncoder
+from retrieval.encoder import Encoder, load_encoder
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
 
@@ -33,9 +33,13 @@ class OneThreadEncoder:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self.name, self.pretrained, self.label = encoder.name, encoder.pretrained, encoder.label
         self.dim, self.fingerprint = encoder.dim, encoder.fingerprint
+        self.precision, self.prepare = encoder.precision, encoder.prepare
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return self._worker.submit(self._encoder.encode_images, images).result()
+
+    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        return self._worker.submit(self._encoder.encode_pixels, pixels).result()
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         return self._worker.submit(self._encoder.encode_text, texts).result()
@@ -71,7 +75,7 @@ class Loading:
             bundle = Bundle.open(self.path)
             self.step = "loading_checkpoint"
             manifest = bundle.manifest
-            encoder = OneThreadEncoder(OpenClipEncoder(manifest.checkpoint, manifest.pretrained))
+            encoder = OneThreadEncoder(load_encoder(manifest.checkpoint, manifest.pretrained))
             # The first of each costs ten times the second; nobody should wait for it.
             encoder.encode_text(["I got the job!"])
             encoder.encode_images([Image.new("RGB", (64, 64), "white")])

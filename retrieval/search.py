@@ -17,7 +17,7 @@ import numpy as np
 from retrieval.bundle import Bundle
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings
-from retrieval.encoder import Encoder, OpenClipEncoder
+from retrieval.encoder import Encoder, load_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.frames import read_media
 from retrieval.index import VectorIndex
@@ -142,7 +142,7 @@ class Searcher:
         """The bundle in a folder, with the encoder that its manifest names."""
         bundle = Bundle.open(path)
         if encoder is None:
-            encoder = OpenClipEncoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
+            encoder = load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
         return cls(bundle, encoder)
 
     def ask(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from retrieval.build import DEFAULT_POOLING, BuildReport, build_index
 from retrieval.bundle import POOLINGS
-from retrieval.encoder import OpenClipEncoder
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.presets import PRESETS
 

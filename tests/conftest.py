@@ -27,14 +27,20 @@ class FakeEncoder:
 
     pretrained = None
     dim = 3
+    precision = "float32"
 
     def __init__(self, name: str = "fake"):
         self.name = self.label = name
         self.fingerprint = hashlib.sha256(name.encode()).hexdigest()
 
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        return np.asarray(image.convert("RGB"))
+
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        colours = [np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images]
-        return self._unit(colours)
+        return self.encode_pixels([self.prepare(image) for image in images])
+
+    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        return self._unit([picture.astype(np.float32).mean(axis=(0, 1)) for picture in pixels])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         return self._unit([np.mean([COLOURS[w] for w in text.split()], axis=0) for text in texts])

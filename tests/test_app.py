@@ -142,7 +142,7 @@ def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
     from conftest import save_gif
 
     from retrieval.build import build_index
-    from retrieval.encoder import OpenClipEncoder
+    from retrieval.open_clip_encoder import OpenClipEncoder
 
     folder = tmp_path / "hostile"
     titles = {"a.gif": "<script>alert(1)</script>", "b.gif": "x" * 10_000}

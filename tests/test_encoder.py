@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retrieval.emoji_text import spell_out
-from retrieval.encoder import OpenClipEncoder
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.errors import CheckpointError
 from retrieval.presets import CHECKPOINTS, PRESETS
 from retrieval.settings import STARTER

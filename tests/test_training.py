@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from retrieval.encoder import OpenClipEncoder
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.errors import SourceError
 from retrieval.presets import CHECKPOINTS
 from retrieval.training import art, augment, corpus, trainer

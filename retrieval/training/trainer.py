@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from retrieval.emoji_text import spell_out
-from retrieval.encoder import TRAINED_PART, load_folder
+from retrieval.open_clip_encoder import TRAINED_PART, load_folder
 from retrieval.training.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
 from retrieval.training.corpus import Text

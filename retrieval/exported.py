@@ -1,0 +1,184 @@
+"""An exported checkpoint: both towers as OpenVINO graphs, without torch or open_clip.
+
+    encoder.json    what it was made from, preprocessing, tokenizer, agreement, file hashes
+    image.xml, text.xml   the towers: uint8 pixels and token numbers to unit embeddings
+    weights.bin     their weights; only what the checkpoint's own files do not hold already
+    tokenizer.json  unless the checkpoint has it
+
+The one importer of openvino for serving; retrieval.export writes such a folder. A tower
+is compiled when it is first used, so that a search by text never loads the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrieval.encoder import SAME_EMBEDDING, batches, label_of, probe_pixels
+from retrieval.errors import CheckpointError
+from retrieval.preprocess import Preprocess
+from retrieval.tokens import Tokens, TokenSettings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMAT_VERSION = 1
+DESCRIPTION = "encoder.json"
+WEIGHTS = "weights.bin"
+TOWERS = ("image", "text")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes of a tower's weights that lie in a file: `size` of them from `at` on."""
+
+    file: str  # relative to the export's folder
+    at: int
+    size: int
+
+
+class ExportedEncoder:
+    """The exported towers in a folder, with their preprocessing and tokenizer.
+
+    `name` and `pretrained` are what the checkpoint was asked for as. `fingerprint` is
+    the torch checkpoint's: the embeddings are of the same space. `precision` is the
+    image tower's: float32, bfloat16 or auto for a float32 export, int8 for an int8 one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        pretrained: str | None = None,
+        *,
+        precision: str = "float32",
+    ):
+        """Read the description; CheckpointError if a file is missing or was changed."""
+        self.folder, self.name, self.pretrained = folder, name, pretrained
+        self._description = described = _read(folder)
+        _check_files(folder, described["files"])
+        self.fingerprint: str = described["parent"]
+        self.dim: int = described["dim"]
+        self.image_gflop: float = described["image_gflop"]
+        self.prepare = Preprocess(**_tuples(described["preprocess"]))
+        self._tokens = Tokens(
+            folder / described["tokenizer_file"], TokenSettings(**described["tokenizer"])
+        )
+        self._lock = threading.Lock()
+        self._asked_precision = precision
+
+    @property
+    def label(self) -> str:
+        """The checkpoint in one word: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
+        return label_of(self.name, self.pretrained)
+
+    @cached_property
+    def precision(self) -> str:
+        """Of the image tower; "auto" is decided, by trying, when it is first asked."""
+        if self._description["precision"] == "int8" or self._asked_precision != "auto":
+            return self._asked_precision
+        return "bfloat16" if self._bfloat16_serves() else "float32"
+
+    def _bfloat16_serves(self) -> bool:
+        """Whether bfloat16 is fast here and gives the same embeddings."""
+        from openvino import Core
+
+        if "BF16" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            return False
+        probes = probe_pixels(self.prepare.size)
+        exact, rounded = (self._compile("image", p)(probes)[0] for p in ("float32", "bfloat16"))
+        return bool((exact * rounded).sum(axis=1).min() >= SAME_EMBEDDING)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Unit embeddings of the pictures, float32 (n, dim)."""
+        return self.encode_pixels([self.prepare(image) for image in images])
+
+    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Unit embeddings of prepared pictures, float32 (n, dim)."""
+        return self._encoded("image", [np.stack(batch) for batch in batches(pixels)])
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit embeddings of the texts, float32 (n, dim); cut as open_clip cuts them."""
+        return self._encoded("text", [self._tokens(batch) for batch in batches(texts)])
+
+    def _encoded(self, tower: str, inputs: list[np.ndarray]) -> np.ndarray:
+        if not inputs:
+            return np.zeros((0, self.dim), np.float32)
+        with self._lock:  # a compiled tower answers one thread at a time
+            compiled = self._image if tower == "image" else self._text
+            # the runtime's own buffer is used again by the next call
+            return np.concatenate([np.array(compiled(batch)[0]) for batch in inputs])
+
+    @cached_property
+    def _image(self) -> Any:
+        return self._compile("image", self.precision)
+
+    @cached_property
+    def _text(self) -> Any:
+        return self._compile("text", "float32")
+
+    def _compile(self, tower: str, precision: str) -> Any:
+        import openvino as ov
+
+        graph = (self.folder / f"{tower}.xml").read_bytes()
+        weights = _weights(self.folder, self._description["weights"][tower])
+        core = ov.Core()
+        model = core.read_model(graph, ov.Tensor(weights))
+        hint = "bf16" if precision == "bfloat16" else "f32"
+        return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    file = folder / DESCRIPTION
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        if described["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format version {described['format_version']}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file} is no export ({error}). {_mend(folder)}") from error
+    return described
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """CheckpointError unless each file, the checkpoint's own among them, has its hash."""
+    for name, expected in files.items():
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise CheckpointError(f"{folder / name} is missing. {_mend(folder)}") from error
+        if found != expected:
+            raise CheckpointError(
+                f"{(folder / name).resolve()} is not the file that {folder} was exported with "
+                f"(SHA-256 {found[:12]}, expected {expected[:12]}). {_mend(folder)}"
+            )
+
+
+def _mend(folder: Path) -> str:
+    return (
+        f"Export again: python scripts/export_encoder.py --model …, or delete {folder} to go "
+        f"without."
+    )
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def _weights(folder: Path, pieces: Sequence[Sequence[Any]]) -> np.ndarray:
+    """A tower's weights put together from the files they lie in, uint8 (bytes,)."""
+    listed = [Piece(*piece) for piece in pieces]
+    weights = np.empty(sum(piece.size for piece in listed), np.uint8)
+    maps = {f: np.memmap(folder / f, np.uint8, "r") for f in {piece.file for piece in listed}}
+    at = 0
+    for piece in listed:
+        weights[at : at + piece.size] = maps[piece.file][piece.at : piece.at + piece.size]
+        at += piece.size
+    return weights
