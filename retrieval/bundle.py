@@ -4,6 +4,7 @@
     catalog.parquet            one record a GIF (retrieval.catalog)
     embeddings/part-*.parquet  frame embeddings, the source of truth (retrieval.embeddings)
     vectors.faiss              the index; row i is row i of the embeddings
+    vectors.npy                float16, mapped: what an index that is not exact is re-ranked by
     media/                     the GIFs themselves, where they were copied in
 
 Opening checks that all parts are there, whole, and fit one another. Writing happens
@@ -13,23 +14,32 @@ the old one serving.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrieval import __version__
 from retrieval.catalog import Record, count_licenses, read_catalog, write_catalog
-from retrieval.embeddings import FrameEmbeddings, read_shards, write_shard
-from retrieval.encoder import Encoder
+from retrieval.embeddings import (
+    ROWS_PER_SHARD,
+    FrameEmbeddings,
+    GifFrames,
+    read_embeddings,
+    write_shard,
+)
+from retrieval.encoder import Encoder, label_of
 from retrieval.errors import BundleError
-from retrieval.index import KIND, VectorIndex
+from retrieval.index import FLAT, IndexPlan, VectorIndex, plan_index
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
 METRIC = "cosine"
 POOLINGS = ("best_frame", "mean")
 
@@ -37,7 +47,9 @@ MANIFEST = "manifest.json"
 CATALOG = "catalog.parquet"
 EMBEDDINGS = "embeddings"
 VECTORS = "vectors.faiss"
+EXACT = "vectors.npy"
 MEDIA = "media"
+_SCRATCH = "vectors.f32"
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,10 @@ class Manifest:
     n_gifs: int = 0
     n_frames: int = 0
     licenses: Mapping[str, int] = field(default_factory=dict)
-    index_kind: str = KIND
+    precision: str = "float32"  # in which the frames were encoded
+    source: str = ""  # what it was built from, in words
+    n_near_duplicates: int = 0  # GIFs that are grouped under another
+    index_kind: str = FLAT
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
     written_by: str = f"clip-reaction-search {__version__}"
@@ -63,12 +78,12 @@ class Manifest:
 
     @property
     def checkpoint_label(self) -> str:
-        return f"{self.checkpoint}/{self.pretrained}" if self.pretrained else self.checkpoint
+        return label_of(self.checkpoint, self.pretrained)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle, all in memory but the media."""
+    """An opened bundle, all in memory but the media, and the vectors if it is large."""
 
     path: Path
     manifest: Manifest
@@ -80,16 +95,20 @@ class Bundle:
     def open(cls, path: Path | str) -> Bundle:
         """The bundle in a folder; BundleError says what does not fit and what mends it."""
         path = Path(path)
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
         for name, facts in manifest.files.items():
             _check_file(path, name, facts["bytes"])
         try:
             records = read_catalog(path / CATALOG)
-            embeddings = read_shards(path / EMBEDDINGS)
+            exact = None
+            if manifest.index_kind != FLAT:
+                exact = np.load(path / EXACT, mmap_mode="r")
+            ids = [record.id for record in records]
+            embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors derive from these
             raise BundleError(f"{path} is damaged ({error}). {_mend(path)}") from error
         try:
-            index = VectorIndex.load(path / VECTORS)
+            index = VectorIndex.load(path / VECTORS, manifest.index_parameters)
         except BundleError as error:
             raise BundleError(f"{error}. {_mend(path)}") from error
         for what, found, expected in (
@@ -134,7 +153,7 @@ def _mend(path: Path) -> str:
     return f"Rebuild it: python scripts/build_index.py FOLDER --out {path}"
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
         what = f"No index at {path}" if not path.exists() else f"{path} holds no {MANIFEST}"
@@ -169,57 +188,153 @@ def _check_file(path: Path, name: str, size: int) -> None:
         )
 
 
-def write_bundle(
-    out: Path,
-    manifest: Manifest,
-    records: Sequence[Record],
-    embeddings: FrameEmbeddings,
-    media: Mapping[str, Path] | None = None,
-) -> Manifest:
-    """Write a bundle, replacing the one at `out` only once the new one is whole.
+class BundleWriter:
+    """Writes a bundle beside the one at `out`, and takes its place once it is whole.
 
-    `media` maps names below media/ to the files to be copied there. Returns the
-    manifest with the sizes and hashes of all files.
+    In order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
+    `finish`.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / EMBEDDINGS).mkdir(parents=True)
-    write_catalog(records, partial / CATALOG)
-    write_shard(embeddings, partial / EMBEDDINGS / "part-00000.parquet")
-    VectorIndex.build(embeddings.vectors).save(partial / VECTORS)
-    for name, file in (media or {}).items():
-        (partial / MEDIA / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, partial / MEDIA / name)
-    manifest = replace(
-        manifest,
-        dim=int(embeddings.vectors.shape[1]),
-        n_gifs=len(records),
-        n_frames=len(embeddings),
-        licenses=count_licenses(records),
-        files=_file_facts(partial),
-    )
-    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
-    (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    _swap_in(partial, out)
-    return manifest
+
+    def __init__(self, out: Path, dim: int):
+        self._out, self._dim = out, dim
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = out.with_name(f".{out.name}.partial")
+        recover(out)
+        shutil.rmtree(self._partial, ignore_errors=True)
+        (self._partial / EMBEDDINGS).mkdir(parents=True)
+        self._hashes: dict[str, str] = {}  # of files whose hash is known already
+        self._plan = plan_index(0, dim)
+        self._vectors = np.zeros((0, dim), np.float32)
+        self._counts: dict[str, Any] = {}
+
+    def write_embeddings(self, gifs: Iterable[GifFrames]) -> tuple[np.ndarray, np.ndarray]:
+        """Write the shards, in bounded memory.
+
+        Returns the vectors, float32 (n, dim), mapped from a scratch file, and the row at
+        which each GIF starts, int64 (n_gifs,).
+        """
+        scratch = self._partial / _SCRATCH
+        pending: list[GifFrames] = []
+        starts, n_rows, n_pending, n_shards = [], 0, 0, 0
+        with scratch.open("wb") as flat:
+            for gif in gifs:
+                starts.append(n_rows)
+                np.ascontiguousarray(gif.vectors, np.float32).tofile(flat)
+                pending.append(gif)
+                n_rows += len(gif)
+                n_pending += len(gif)
+                if n_pending >= ROWS_PER_SHARD:
+                    write_shard(pending, self._dim, self._shard(n_shards))
+                    pending, n_pending, n_shards = [], 0, n_shards + 1
+        if pending or not n_shards:
+            write_shard(pending, self._dim, self._shard(n_shards))
+        if n_rows:
+            self._vectors = np.memmap(scratch, np.float32, "r", shape=(n_rows, self._dim))
+        self._counts = {"n_gifs": len(starts), "n_frames": n_rows}
+        return self._vectors, np.array(starts, np.int64)
+
+    def _shard(self, number: int) -> Path:
+        return self._partial / EMBEDDINGS / f"part-{number:05}.parquet"
+
+    def write_index(self, kind: str = "auto") -> IndexPlan:
+        """Build the index of the vectors; what was chosen, and why."""
+        vectors = self._vectors
+        self._plan = plan = plan_index(len(vectors), self._dim, kind)
+        VectorIndex.build(lambda: _chunks(vectors), plan).save(self._partial / VECTORS)
+        if plan.kind != FLAT:
+            half = np.lib.format.open_memmap(
+                self._partial / EXACT, "w+", np.float16, vectors.shape
+            )
+            for start in range(0, len(vectors), ROWS_PER_SHARD):
+                half[start : start + ROWS_PER_SHARD] = vectors[start : start + ROWS_PER_SHARD]
+            half.flush()
+        return plan
+
+    def write_catalog(self, records: Sequence[Record]) -> None:
+        write_catalog(records, self._partial / CATALOG)
+        self._counts["licenses"] = count_licenses(records)
+
+    def add_media(self, name: str, source: Path, sha256: str = "") -> None:
+        """Take a file into media/. One of the old bundle is linked, others are copied."""
+        target = self._partial / MEDIA / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if not source.is_relative_to(self._out):
+                raise OSError
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, target)
+        if sha256:
+            self._hashes[f"{MEDIA}/{name}"] = sha256
+
+    def finish(self, manifest: Manifest) -> Manifest:
+        """Write the manifest and swap the bundle in; the manifest with all its facts."""
+        del self._vectors
+        (self._partial / _SCRATCH).unlink()
+        manifest = replace(
+            manifest,
+            dim=self._dim,
+            index_kind=self._plan.kind,
+            index_parameters={"factory": self._plan.factory, **self._plan.parameters},
+            files=self._file_facts(),
+            **self._counts,
+        )
+        text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+        (self._partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        _swap_in(self._partial, self._out)
+        return manifest
+
+    def _file_facts(self) -> dict[str, dict[str, Any]]:
+        facts = {}
+        for file in sorted(self._partial.rglob("*")):
+            if file.is_file():
+                name = file.relative_to(self._partial).as_posix()
+                known = self._hashes.get(name) or _sha256(file)
+                facts[name] = {"bytes": file.stat().st_size, "sha256": known}
+        return facts
 
 
-def _file_facts(folder: Path) -> dict[str, dict[str, Any]]:
-    return {
-        str(file.relative_to(folder).as_posix()): {
-            "bytes": file.stat().st_size,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        }
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
+def _chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(vectors), ROWS_PER_SHARD):
+        yield np.asarray(vectors[start : start + ROWS_PER_SHARD])
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as data:
+        while block := data.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def recover(out: Path) -> None:
+    """Put the old bundle back if a build was killed between the two renames of a swap."""
+    old = out.with_name(f".{out.name}.old")
+    if old.exists() and not out.exists():
+        old.rename(out)
 
 
 def _swap_in(partial: Path, out: Path) -> None:
+    if out.exists() and _exchange(partial, out):
+        shutil.rmtree(partial)
+        return
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if out.exists():
         out.rename(old)
     partial.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the system can (Linux: renameat2); whether it did.
+
+    With two renames there is a moment without any bundle.
+    """
+    at_fdcwd, rename_exchange = -100, 2
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError):
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return renameat2(at_fdcwd, paths[0], at_fdcwd, paths[1], rename_exchange) == 0

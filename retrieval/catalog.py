@@ -23,9 +23,20 @@ UNKNOWN_LICENSE = "unknown"
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What decoding tells of a file."""
+
+    n_frames: int
+    duration_ms: int  # 0 for a still
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Record:
     """One GIF. `id` is the SHA-256 of its bytes; `uri` a path (relative to the bundle
-    for media inside it) or an address."""
+    for media inside it) or an address, "" for one that was left where it cannot be
+    reached (a row of a data set)."""
 
     id: str
     uri: str
@@ -39,6 +50,8 @@ class Record:
     duration_ms: int = 0
     width: int = 0
     height: int = 0
+    places: tuple[str, ...] = ()  # all files and addresses with these very bytes
+    group: int = -1  # the catalogue number of the GIF whose near-duplicate it is; its own if none
 
 
 DESCRIBED = ("title", "tags", "emoji", "source", "license", "attribution")
@@ -57,6 +70,8 @@ SCHEMA = pa.schema(
         ("duration_ms", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("places", pa.list_(pa.string())),
+        ("group", pa.int32()),
     ]
 )
 
@@ -70,7 +85,10 @@ def read_catalog(path: Path) -> list[Record]:
     """The records of a Parquet file, in order; columns of a later version are passed over."""
     names = [field.name for field in fields(Record)]
     rows = pq.read_table(path, columns=names).to_pylist()
-    return [Record(**{**row, "tags": tuple(row["tags"] or ())}) for row in rows]
+    return [
+        Record(**{**row, "tags": tuple(row["tags"] or ()), "places": tuple(row["places"] or ())})
+        for row in rows
+    ]
 
 
 def count_licenses(records: Sequence[Record]) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Frame embeddings as Parquet shards: the source of truth that any index derives from.
 
-A shard's rows are (gif_id, frame_index, time_ms, vector), float32, in the order of
-the catalogue; the rows of all shards in name order are the rows of the index.
+A shard's rows are (gif_id, frame_index, time_ms, vector), float32, a GIF's rows one
+after the other; the rows of all shards in name order are the rows of the index.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +15,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+ROWS_PER_SHARD = 65_536  # 128 MB of 512 float32
+OPEN_SHARDS = 4
+
+SCHEMA_NAMES = ("gif_id", "frame_index", "time_ms", "vector")
+
 
 @dataclass(frozen=True)
 class FrameEmbeddings:
     """Aligned arrays, a row a frame; a GIF's rows follow one another."""
 
-    gif_ids: np.ndarray  # (n,) str
+    gif_numbers: np.ndarray  # (n,) int32, ascending: the GIF's place in the catalogue
     frame_indices: np.ndarray  # (n,) int32
     times_ms: np.ndarray  # (n,) int32
-    vectors: np.ndarray  # (n, dim) float32, unit length
+    vectors: np.ndarray  # (n, dim) float32 of unit length, or float16 mapped from a file
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -29,35 +36,134 @@ class FrameEmbeddings:
     def starts(self) -> np.ndarray:
         """Row at which each GIF's frames start, int64 (n_gifs,), in catalogue order."""
         first = np.ones(len(self), bool)
-        first[1:] = self.gif_ids[1:] != self.gif_ids[:-1]
+        first[1:] = self.gif_numbers[1:] != self.gif_numbers[:-1]
         return np.flatnonzero(first)
 
 
-def write_shard(embeddings: FrameEmbeddings, path: Path) -> None:
-    """Write one shard; lossless (float32)."""
-    flat = pa.array(np.ascontiguousarray(embeddings.vectors, np.float32).reshape(-1))
-    dim = embeddings.vectors.shape[1]
-    table = pa.table(
-        {
-            "gif_id": pa.array(embeddings.gif_ids.tolist(), pa.string()),
-            "frame_index": pa.array(embeddings.frame_indices, pa.int32()),
-            "time_ms": pa.array(embeddings.times_ms, pa.int32()),
-            "vector": pa.FixedSizeListArray.from_arrays(flat, dim),
-        }
-    )
-    pq.write_table(table, path, compression="zstd")
+@dataclass(frozen=True)
+class GifFrames:
+    """One GIF's rows."""
+
+    gif_id: str
+    frame_indices: np.ndarray  # (n,) int32
+    times_ms: np.ndarray  # (n,) int32
+    vectors: np.ndarray  # (n, dim) float32, unit length
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
-def read_shards(folder: Path) -> FrameEmbeddings:
-    """All shards of the folder, in name order, as one."""
-    table = pa.concat_tables(
-        [pq.read_table(path) for path in sorted(folder.glob("part-*.parquet"))]
-    )
-    vector = table["vector"].combine_chunks()
-    flat = vector.flatten().to_numpy(zero_copy_only=False)
+def join(gifs: Sequence[GifFrames], dim: int) -> FrameEmbeddings:
+    """All in one, in order, in memory."""
+    lengths = [len(gif) for gif in gifs]
     return FrameEmbeddings(
-        gif_ids=np.array(table["gif_id"].to_pylist(), dtype=str),
+        gif_numbers=np.repeat(np.arange(len(gifs), dtype=np.int32), lengths),
+        frame_indices=np.concatenate([np.zeros(0, np.int32), *(g.frame_indices for g in gifs)]),
+        times_ms=np.concatenate([np.zeros(0, np.int32), *(g.times_ms for g in gifs)]),
+        vectors=np.concatenate([np.zeros((0, dim), np.float32), *(g.vectors for g in gifs)]),
+    )
+
+
+def write_shard(gifs: Iterable[GifFrames], dim: int, path: Path) -> None:
+    """Write the GIFs' rows as one shard; lossless (float32)."""
+    gifs = list(gifs)
+    rows = join(gifs, dim)
+    ids = np.repeat([gif.gif_id for gif in gifs], [len(gif) for gif in gifs])
+    flat = pa.array(np.ascontiguousarray(rows.vectors, np.float32).reshape(-1))
+    columns = (
+        pa.array(ids.tolist(), pa.string()),
+        pa.array(rows.frame_indices, pa.int32()),
+        pa.array(rows.times_ms, pa.int32()),
+        pa.FixedSizeListArray.from_arrays(flat, dim),
+    )
+    pq.write_table(pa.table(columns, names=SCHEMA_NAMES), path, compression="zstd")
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """The shards, in the order of their rows."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def read_embeddings(
+    folder: Path, ids: Sequence[str], vectors: np.ndarray | None = None
+) -> FrameEmbeddings:
+    """All rows of the shards; `ids` are the GIFs in catalogue order.
+
+    With `vectors`, those are taken instead of the shards', which stay unread.
+    ValueError if the shards hold other GIFs, or in another order.
+    """
+    columns = SCHEMA_NAMES if vectors is None else SCHEMA_NAMES[:3]
+    tables = [
+        # ids as a dictionary: a row costs 4 bytes, not 64
+        pq.read_table(path, columns=list(columns), read_dictionary=["gif_id"])
+        for path in shards_in(folder)
+    ]
+    table = pa.concat_tables(tables).unify_dictionaries()
+    codes = [np.asarray(chunk.indices) for chunk in table["gif_id"].chunks]
+    code = np.concatenate(codes) if codes else np.zeros(0, np.int32)
+    first = np.ones(len(code), bool)
+    first[1:] = code[1:] != code[:-1]
+    names = table["gif_id"].chunk(0).dictionary.take(pa.array(code[first])).to_pylist()
+    if names != list(ids):
+        raise ValueError("the embeddings are of other GIFs than the catalogue")
+    if vectors is None:
+        flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        vectors = flat.reshape(len(table), -1)
+    return FrameEmbeddings(
+        gif_numbers=np.cumsum(first, dtype=np.int32) - 1,
         frame_indices=table["frame_index"].to_numpy().astype(np.int32),
         times_ms=table["time_ms"].to_numpy().astype(np.int32),
-        vectors=flat.reshape(len(table), -1),
+        vectors=vectors,
     )
+
+
+class ShardStore:
+    """Any GIF's rows out of many shards, a few of which are held in memory.
+
+    Quick when asked in about the order of the shards, which is how they are written.
+    """
+
+    def __init__(self) -> None:
+        self._where: dict[str, tuple[int, int, int]] = {}  # id → shard, start, stop
+        self._paths: list[Path] = []
+        self._open: OrderedDict[int, FrameEmbeddings] = OrderedDict()
+
+    def add(self, path: Path) -> None:
+        """Take a shard in; what it holds of a GIF replaces what earlier ones held."""
+        table = pq.read_table(path, columns=["gif_id"], read_dictionary=["gif_id"])
+        column = table["gif_id"].combine_chunks()
+        codes = np.asarray(column.indices)
+        starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else []
+        names = column.dictionary.take(pa.array(codes[starts])).to_pylist() if len(codes) else []
+        stops = [*starts[1:], len(codes)]
+        for name, start, stop in zip(names, starts, stops, strict=True):
+            self._where[name] = (len(self._paths), int(start), int(stop))
+        self._paths.append(path)
+
+    def __contains__(self, gif_id: str) -> bool:
+        return gif_id in self._where
+
+    def __getitem__(self, gif_id: str) -> GifFrames:
+        shard, start, stop = self._where[gif_id]
+        rows = self._shard(shard)
+        return GifFrames(
+            gif_id,
+            rows.frame_indices[start:stop],
+            rows.times_ms[start:stop],
+            rows.vectors[start:stop],
+        )
+
+    def _shard(self, number: int) -> FrameEmbeddings:
+        if number not in self._open:
+            table = pq.read_table(self._paths[number], columns=list(SCHEMA_NAMES[1:]))
+            flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            self._open[number] = FrameEmbeddings(
+                np.zeros(len(table), np.int32),
+                table["frame_index"].to_numpy(),
+                table["time_ms"].to_numpy(),
+                flat.reshape(len(table), -1),
+            )
+            if len(self._open) > OPEN_SHARDS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(number)
+        return self._open[number]
