@@ -17,11 +17,13 @@ import numpy as np
 from PIL import Image
 
 from retrieval.bundle import MEDIA, Manifest, write_bundle
-from retrieval.catalog import DESCRIBED, Record, read_descriptions
+from retrieval.catalog import DESCRIBED, Record
 from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, SourceError
-from retrieval.frames import DEFAULT_FRAMES, SUFFIXES, Limits, Media, read_bytes, read_media
+from retrieval.frames import DEFAULT_FRAMES, Limits, Media, read_bytes, read_media
+from retrieval.items import title_of
+from retrieval.sources import find_media, read_descriptions
 
 # "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
 DEFAULT_POOLING = "mean"
@@ -100,7 +102,7 @@ def build_index(
             name,
             path,
             uri=f"{MEDIA}/{name}" if copy_media else str(path.resolve()),
-            described={"title": _title_of(path), **descriptions.get(name, {})},
+            described={"title": title_of(path.name), **descriptions.get(name, {})},
         )
         for name, path in zip(names, paths, strict=True)
     ]
@@ -177,28 +179,6 @@ def embed(
     return Embedded(tuple(kept), tuple(records), embeddings, tuple(skipped))
 
 
-def find_media(source: Path) -> list[Path]:
-    """All files below the folder that look like media by their suffix, in path order.
-
-    Hidden files and folders are passed over.
-    """
-    if not source.is_dir():
-        raise SourceError(f"{source} is no folder. Give a folder with GIFs in it.")
-    found = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
-    if not found:
-        raise SourceError(
-            f"No media in {source}: expected files that end in {', '.join(SUFFIXES)}. "
-            f"Give a folder with GIFs in it."
-        )
-    return found
-
-
 def _record(gif_id: str, item: Item, media: Media) -> Record:
     described = {"title": item.name, **item.described}
     return Record(
@@ -210,7 +190,3 @@ def _record(gif_id: str, item: Item, media: Media) -> Record:
         width=media.width,
         height=media.height,
     )
-
-
-def _title_of(path: Path) -> str:
-    return " ".join(path.stem.replace("_", " ").replace("-", " ").split()) or path.name

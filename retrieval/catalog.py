@@ -1,14 +1,10 @@
 """The catalogue: one record a GIF, kept as Parquet.
 
-What is known of a GIF beyond its pixels comes from a `metadata.jsonl` (or .csv)
-beside the files, in the layout that Hugging Face calls `imagefolder`: a column
-`file_name`, and any of title, tags, emoji, source, license, attribution.
+What is known of a GIF beyond its pixels comes with it from its source: sources.py.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,8 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from retrieval.errors import SourceError
 
 UNKNOWN_LICENSE = "unknown"
 
@@ -94,34 +88,3 @@ def read_catalog(path: Path) -> list[Record]:
 def count_licenses(records: Sequence[Record]) -> dict[str, int]:
     """How many records stand under each licence, most first."""
     return dict(Counter(record.license for record in records).most_common())
-
-
-def read_descriptions(folder: Path) -> dict[str, dict]:
-    """What metadata.jsonl or metadata.csv says, by file name relative to the folder.
-
-    Empty if the folder has neither. Tags may be a list, or text with commas.
-    """
-    jsonl, table = folder / "metadata.jsonl", folder / "metadata.csv"
-    try:
-        if jsonl.is_file():
-            rows = [json.loads(line) for line in jsonl.read_text("utf-8").split("\n") if line]
-        elif table.is_file():
-            with table.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-        else:
-            return {}
-        return {row["file_name"]: _described(row) for row in rows}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError(
-            f"{jsonl if jsonl.is_file() else table} cannot be read ({error!r}); expected a row "
-            f"a file with file_name and any of {', '.join(DESCRIBED)}. Mend it, or move it away."
-        ) from error
-
-
-def _described(row: dict) -> dict:
-    found = {name: row[name] for name in DESCRIBED if row.get(name)}
-    tags = found.get("tags", ())
-    if isinstance(tags, str):
-        tags = tags.split(",")
-    found["tags"] = tuple(tag.strip() for tag in tags if tag.strip())
-    return found

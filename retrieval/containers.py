@@ -18,6 +18,25 @@ def is_stream(data: bytes) -> bool:
     )
 
 
+def media_suffix(data: bytes) -> str:
+    """The suffix of what the first bytes are: ".gif", ".png" … ; "" if no media of ours.
+
+    >>> media_suffix(b"GIF89a"), media_suffix(b"<!doctype html>")
+    ('.gif', '')
+    """
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return ".gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ".webp"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return ".apng" if is_stream(data) else ".png"
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    if data[4:8] == b"ftyp":
+        return ".mp4"
+    return ".webm" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
+
+
 def is_cut(data: bytes) -> bool:
     """True for a GIF or an MP4 that ends inside a frame; ffmpeg shows the rest as if whole.
 

@@ -18,6 +18,10 @@ class MediaError(RetrievalError):
     """One picture or animation is over a bound, broken, or no picture at all."""
 
 
+class UnavailableError(MediaError):
+    """A picture cannot be had now, but may be next time: no network, a busy server."""
+
+
 class QueryError(RetrievalError):
     """What was asked cannot be searched for: empty, too long, or contradictory."""
 

@@ -1,0 +1,342 @@
+"""Downloads against a real server that is slow, broken, busy or lying."""
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from conftest import BLUE, RED, save_gif
+
+from retrieval.downloads import MAX_REDIRECTS, Downloader, Fetched
+from retrieval.errors import MediaError, UnavailableError
+
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """`answers[path]` are given in turn, the last one for ever; `asked` is what came in."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, list[Answer]] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.in_flight = self.most_in_flight = 0
+        self.lock = threading.Lock()
+        self.root = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address) -> None:
+        pass  # clients that hang up are what is tested
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.asked.append((self.path, dict(self.headers)))
+            answers = self.server.answers[self.path]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.server.in_flight += 1
+            self.server.most_in_flight = max(self.server.most_in_flight, self.server.in_flight)
+        try:
+            answer(self)
+        finally:
+            with self.server.lock:
+                self.server.in_flight -= 1
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+def send(status: int, body: bytes = b"", delay_s: float = 0, **headers: str) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        time.sleep(delay_s)
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def hang_up(body: bytes = b"", *, announced: int | None = None, chunked: bool = False) -> Answer:
+    """Begin an answer, and close the connection before its end."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        if announced is not None or chunked:
+            handler.send_response(200)
+            if chunked:
+                handler.send_header("Transfer-Encoding", "chunked")
+                body_sent = f"{len(body) + 9:x}\r\n".encode() + body
+            else:
+                handler.send_header("Content-Length", str(announced))
+                body_sent = body
+            handler.end_headers()
+            handler.wfile.write(body_sent)
+
+    return answer
+
+
+def drip(head: bytes, byte: bytes, every_s: float = 0.05) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        for _ in range(200):
+            handler.wfile.write(byte)
+            time.sleep(every_s)
+
+    return answer
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def gif(tmp_path: Path) -> bytes:
+    return save_gif(tmp_path / "x.gif", [RED, BLUE]).read_bytes()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def downloader(waits: list[float]) -> Iterator[Downloader]:
+    """One that writes its pauses down instead of making them."""
+    with Downloader(max_bytes=10_000, timeout_s=2, wait=waits.append) as downloader:
+        yield downloader
+
+
+def test_the_bytes_come_with_what_tells_whether_they_changed(server, downloader, gif):
+    date = formatdate(0, usegmt=True)
+    server.answers["/a.gif"] = [send(200, gif, ETag='"v1"', Last_Modified=date), send(304)]
+    fetched = downloader.fetch(f"{server.root}/a.gif")
+    assert fetched == Fetched(gif, '"v1"', date)
+    again = downloader.fetch(f"{server.root}/a.gif", fetched.etag, fetched.last_modified)
+    assert again == Fetched(None, '"v1"', date)
+    (_, first), (_, second) = server.asked
+    assert first["User-Agent"].startswith("clip-reaction-search/")
+    assert first["User-Agent"].endswith(" (index builder)")
+    assert "If-None-Match" not in first and "If-Modified-Since" not in first
+    assert (second["If-None-Match"], second["If-Modified-Since"]) == ('"v1"', date)
+
+
+def test_what_fails_for_the_moment_is_tried_again(server, downloader, waits, gif):
+    whole = send(200, gif)
+    half = gif[: len(gif) // 2]
+    server.answers = {
+        "/busy.gif": [send(503), send(429), whole],
+        "/cut.gif": [hang_up(half, announced=len(gif)), whole],
+        "/chunks.gif": [hang_up(half, chunked=True), whole],
+        "/dropped.gif": [hang_up(), whole],
+    }
+    for path in server.answers:
+        assert downloader.fetch(server.root + path).data == gif, path
+    assert waits == [1, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (send(503), r"HTTP 503 Service Unavailable \(4 tries\)"),
+        (hang_up(b"GIF89a", announced=900), r"the connection was cut \(4 tries\)"),
+        (hang_up(), r"the connection was cut \(4 tries\)"),
+    ],
+)
+def test_what_keeps_failing_is_given_up_and_may_be_there_next_time(
+    server, downloader, waits, answer, reason
+):
+    server.answers["/a.gif"] = [answer]
+    with pytest.raises(UnavailableError, match=reason):
+        downloader.fetch(f"{server.root}/a.gif")
+    assert (len(server.asked), waits) == (4, [1, 2, 4])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (send(404, b"GIF89a"), "HTTP 404 Not Found"),
+        (send(403), "HTTP 403 Forbidden"),
+        (send(304), "HTTP 304 Not Modified"),
+        (send(299), "HTTP 299"),
+        (send(200), "empty file"),
+        (
+            send(200, b"<!doctype html><title>Gone</title>", Content_Type="text/html"),
+            "no picture .* sent it as text/html; expected GIF",
+        ),
+        (send(200, b"%PDF-1.7 and so on and on"), "sent it as nothing in particular"),
+        (send(200, b"GIF"), "no picture"),
+        (send(200, b"GIF89a" + bytes(20_000)), "max_bytes is 10,000, this has 20,006"),
+        (drip(b"HTTP/1.1 200 OK\r\n\r\nGIF89a" + bytes(20_000), b"", 0), "max_bytes .* has more"),
+    ],
+)
+def test_what_will_not_change_is_refused_at_once(server, downloader, waits, answer, reason):
+    server.answers["/a.gif"] = [answer]
+    with pytest.raises(MediaError, match=reason) as caught:
+        downloader.fetch(f"{server.root}/a.gif")
+    assert not isinstance(caught.value, UnavailableError)
+    assert (len(server.asked), waits) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip(b"", b"H"),
+        drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nGIF89a" + bytes(40), b"a"),
+        drip(b"HTTP/1.1 200 OK\r\n\r\nGIF89a" + bytes(40), b"a"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n384\r\nGIF89a", b"a"),
+    ],
+    ids=["status", "headers", "body", "body without a length", "chunk"],
+)
+def test_a_server_that_drips_does_not_hold_a_thread(server, answer):
+    server.answers["/a.gif"] = [answer]
+    start = time.monotonic()
+    with (
+        Downloader(max_bytes=10_000, timeout_s=2, total_s=0.3) as downloader,
+        pytest.raises(UnavailableError, match=r"took longer than 0\.3 s"),
+    ):
+        downloader.fetch(f"{server.root}/a.gif")
+    assert time.monotonic() - start < 1
+    assert len(server.asked) <= 1  # not tried again
+
+
+def test_silence_is_a_failure_too(server, waits):
+    server.answers["/a.gif"] = [send(200, b"GIF89a", delay_s=0.5)]
+    with (
+        Downloader(max_bytes=99, timeout_s=0.1, retries=1, wait=waits.append) as downloader,
+        pytest.raises(UnavailableError, match=r"said nothing for 0\.1 s \(2 tries\)"),
+    ):
+        downloader.fetch(f"{server.root}/a.gif")
+
+
+def test_retry_after_is_heeded_for_the_whole_host(server, downloader, waits, gif):
+    server.answers["/a.gif"] = [send(429, Retry_After="7"), send(200, gif)]
+    server.answers["/b.gif"] = [send(200, gif)]
+    assert downloader.fetch(f"{server.root}/a.gif").data == gif
+    downloader.fetch(f"{server.root}/b.gif")
+    backoff, rest_of_a, rest_of_b = waits
+    assert backoff == 1
+    assert 6 < rest_of_b < rest_of_a <= 7
+
+
+@pytest.mark.parametrize("after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+def test_a_host_that_asks_for_too_long_a_wait_is_left_alone(server, downloader, gif, after):
+    server.answers["/a.gif"] = [send(503, Retry_After=after)]
+    server.answers["/b.gif"] = [send(200, gif)]
+    for path in ("/a.gif", "/b.gif"):
+        with pytest.raises(UnavailableError, match=r"HTTP 503 .* not asked again for 3\d\d\d s"):
+            downloader.fetch(server.root + path)
+    assert len(server.asked) == 1
+
+
+def test_a_retry_after_that_says_nothing_is_passed_over(server, downloader, waits, gif):
+    server.answers["/a.gif"] = [send(503, Retry_After="soon"), send(200, gif)]
+    assert downloader.fetch(f"{server.root}/a.gif").data == gif
+    assert waits == [1]
+
+
+def test_a_host_that_is_down_is_not_tried_for_each_of_its_addresses(downloader, waits):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        root = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    for i in range(2):
+        with pytest.raises(UnavailableError, match=r"cannot be reached \(4 tries\)"):
+            downloader.fetch(f"{root}/{i}.gif")
+    with pytest.raises(UnavailableError, match="cannot be reached; not asked again for 300 s"):
+        downloader.fetch(f"{root}/3.gif")
+    assert len(waits) == 6
+
+
+def test_two_at_once_at_a_host_and_no_more(server, gif):
+    for i in range(12):
+        server.answers[f"/{i}.gif"] = [send(200, gif, delay_s=0.05)]
+    with Downloader(max_bytes=10_000) as downloader, ThreadPoolExecutor(8) as pool:
+        fetched = pool.map(downloader.fetch, (f"{server.root}/{i}.gif" for i in range(12)))
+        assert all(answer.data == gif for answer in fetched)
+    assert server.most_in_flight == 2
+
+
+def test_redirects_are_followed_to_http_and_not_for_ever(server, downloader, gif):
+    def to(address: str) -> Answer:
+        return send(302, Location=address)
+
+    server.answers = {
+        "/a.gif": [to("/b.gif")],
+        "/b.gif": [send(200, gif, Set_Cookie="a=b", ETag="v")],
+        "/circle.gif": [to("/circle.gif")],
+        "/file.gif": [to("file:///etc/passwd")],
+        "/ftp.gif": [to("ftp://127.0.0.1/a.gif")],
+        "/nowhere.gif": [send(302)],
+        "/odd.gif": [to("http://[")],
+    }
+    assert downloader.fetch(f"{server.root}/a.gif").etag == "v"
+    downloader.fetch(f"{server.root}/b.gif")
+    assert all("Cookie" not in headers for _, headers in server.asked)
+    for path, reason in {
+        "/circle.gif": f"more than {MAX_REDIRECTS} redirects",
+        "/file.gif": "file: cannot be fetched",
+        "/ftp.gif": "ftp: cannot be fetched",
+        "/nowhere.gif": "HTTP 302 Found",
+        "/odd.gif": "no valid address",
+    }.items():
+        with pytest.raises(MediaError, match=reason):
+            downloader.fetch(server.root + path)
+    assert len(server.asked) == 3 + MAX_REDIRECTS + 1 + 4
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "a.gif",
+        "ftp://127.0.0.1/a",
+        "http://",
+        "http://[",
+        "http://a:b@127.0.0.1/",
+        "http://a:99999",
+    ],
+)
+def test_what_is_no_address_is_refused_without_repeating_it(downloader, url):
+    with pytest.raises(MediaError) as caught:
+        downloader.fetch(url)
+    assert "a:b" not in str(caught.value)
+
+
+def test_passwords_of_netrc_stay_at_home(server, downloader, gif, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.answers["/a.gif"] = [send(200, gif)]
+    downloader.fetch(f"{server.root}/a.gif")
+    assert "Authorization" not in server.asked[0][1]
+
+
+def test_closing_ends_the_waiting(server):
+    server.answers["/a.gif"] = [send(503, Retry_After="50")]
+    downloader = Downloader(max_bytes=10_000)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(downloader.fetch, f"{server.root}/a.gif") for _ in range(4)]
+        while not server.asked:
+            time.sleep(0.01)
+        start = time.monotonic()
+        downloader.close()
+        for fetch in waiting:
+            with pytest.raises(UnavailableError, match="stopped"):
+                fetch.result()
+    assert time.monotonic() - start < 1
