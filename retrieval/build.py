@@ -1,83 +1,43 @@
-"""A folder of media to an index bundle.
+"""A source of media to an index bundle; again, and only what is new is embedded.
 
-One bad file never stops the build and never shifts its neighbours: it is reported
-with its path and reason, and left out.
+    source → incremental run (pipeline, journal) → embeddings → groups, index, catalogue, media
+
+The bundle at `out` serves until the new one is whole, and a build that is killed goes on
+where it was. One bad file never stops the build and never shifts its neighbours.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
-from retrieval.bundle import MEDIA, Manifest, write_bundle
+from retrieval.bundle import MEDIA, BundleWriter, Manifest
 from retrieval.catalog import DESCRIBED, Record
-from retrieval.embeddings import FrameEmbeddings
-from retrieval.encoder import BATCH_SIZE, Encoder
-from retrieval.errors import MediaError, SourceError
-from retrieval.frames import DEFAULT_FRAMES, Limits, Media, read_bytes, read_media
-from retrieval.items import title_of
-from retrieval.sources import find_media, read_descriptions
+from retrieval.duplicates import group
+from retrieval.encoder import Encoder
+from retrieval.errors import SourceError
+from retrieval.frames import DEFAULT_FRAMES, Limits
+from retrieval.incremental import Earlier, IncrementalRun, Progress
+from retrieval.items import Source
+from retrieval.journal import Journal
+from retrieval.report import BuildReport
+from retrieval.sources import FolderSource, open_source
 
 # "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
 DEFAULT_POOLING = "mean"
 
 # What a source folder says about its files travels with them.
 KEPT_BESIDE = ("metadata.jsonl", "metadata.csv", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
-
-Progress = Callable[[int, int], None]  # (files done, files in all)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """A file to be embedded: what it is called, where it is, what is known of it."""
-
-    name: str
-    source: Path | bytes
-    uri: str
-    described: Mapping[str, Any] = field(default_factory=dict)  # any of catalog.DESCRIBED
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Aligned: `records[i]` comes of `items[i]`, and `embeddings` follow their order."""
-
-    items: tuple[Item, ...]
-    records: tuple[Record, ...]
-    embeddings: FrameEmbeddings
-    skipped: tuple[Skipped, ...]
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What went in, what was left out, and how fast it went."""
-
-    n_gifs: int
-    n_frames: int
-    skipped: tuple[Skipped, ...]
-    seconds: float
-
-    @property
-    def gifs_per_second(self) -> float:
-        return self.n_gifs / self.seconds if self.seconds else 0.0
+METADATA = "metadata.jsonl"
 
 
 def build_index(
-    source: Path,
+    source: Source | Path | str,
     out: Path,
     encoder: Encoder,
     *,
@@ -85,108 +45,168 @@ def build_index(
     pooling: str = DEFAULT_POOLING,
     copy_media: bool = False,
     limits: Limits | None = None,
+    index_kind: str = "auto",
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> BuildReport:
-    """Index all media below `source` (walked recursively) into a bundle at `out`.
+    """Index a source (see retrieval.sources) into a bundle at `out`.
 
-    At most `frames` distinct frames a GIF are embedded. With `copy_media` the files
-    go into the bundle, which can then be moved; without, it points at them. Raises
-    SourceError if there is nothing to index; the bundle at `out` is then untouched.
+    At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
+    into the bundle, which can then be moved; without, it points at them. `fresh` embeds
+    everything anew. SourceError if there is nothing to index: the bundle at `out` is then
+    untouched.
     """
     start = time.monotonic()
-    paths = find_media(source)
-    descriptions = read_descriptions(source)
-    names = [path.relative_to(source).as_posix() for path in paths]
-    items = [
-        Item(
-            name,
-            path,
-            uri=f"{MEDIA}/{name}" if copy_media else str(path.resolve()),
-            described={"title": title_of(path.name), **descriptions.get(name, {})},
+    limits = limits or Limits()
+    if not isinstance(source, Source):
+        source = open_source(source)
+    settings = {
+        "fingerprint": encoder.fingerprint,
+        "precision": encoder.precision,
+        "frames": frames,
+        "limits": asdict(limits),
+    }
+    with Journal(out, settings, fresh=fresh) as journal:
+        earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
+        run = IncrementalRun(
+            source,
+            encoder,
+            journal,
+            earlier,
+            frames=frames,
+            limits=limits,
+            keep_downloads=copy_media,
         )
-        for name, path in zip(names, paths, strict=True)
-    ]
-    embedded = embed(items, encoder, frames=frames, limits=limits, progress=progress)
-    if not embedded.records:
-        raise SourceError(
-            f"None of the {len(items)} files in {source} could be read; the first: "
-            f"{embedded.skipped[0].path}: {embedded.skipped[0].reason}"
-        )
-    media_files: dict[str, Path] = {}
-    if copy_media:
-        kept = [*(item.name for item in embedded.items), *KEPT_BESIDE]
-        media_files = {name: source / name for name in kept if (source / name).is_file()}
-    manifest = Manifest(
-        checkpoint=encoder.name,
-        pretrained=encoder.pretrained,
-        fingerprint=encoder.fingerprint,
-        frames_per_gif=frames,
-        pooling=pooling,
-    )
-    write_bundle(out, manifest, embedded.records, embedded.embeddings, media_files)
+        run.run(progress)
+        ids = run.in_order()
+        if not ids:
+            _raise_nothing(source, run)
+        writing = time.monotonic()
+        with BundleWriter(out, encoder.dim) as writer:
+            vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
+            groups = group(vectors, starts)
+            plan = writer.write_index(index_kind)
+            records = list(_records(run, ids, groups, copy_media))
+            writer.write_catalog(records)
+            if copy_media:
+                _copy_media(writer, records, run, earlier, journal, out, source)
+            n_near = int((groups != np.arange(len(ids))).sum())
+            manifest = writer.finish(
+                Manifest(
+                    checkpoint=encoder.name,
+                    pretrained=encoder.pretrained,
+                    fingerprint=encoder.fingerprint,
+                    frames_per_gif=frames,
+                    pooling=pooling,
+                    precision=encoder.precision,
+                    source=source.label,
+                    n_near_duplicates=n_near,
+                )
+            )
+        journal.close(run.keys)
+    notes = [*earlier.notes, *run.notes]
+    if journal.dropped:
+        notes.insert(0, "The work of an unfinished build with other settings was dropped.")
     return BuildReport(
-        len(embedded.records),
-        len(embedded.embeddings),
-        embedded.skipped,
-        time.monotonic() - start,
+        source=source.label,
+        out=out.name,
+        checkpoint=encoder.label,
+        precision=encoder.precision,
+        n_gifs=len(ids),
+        n_frames=manifest.n_frames,
+        n_embedded=len(run.embedded),
+        n_gone=len(earlier.records.keys() - run.first.keys()),
+        n_places=sum(len(record.places) for record in records),
+        groups=tuple(_groups(records)),
+        licenses=manifest.licenses,
+        skipped=tuple(run.skipped),
+        notes=tuple(notes),
+        index=plan.reason,
+        seconds=time.monotonic() - start,
+        write_seconds=time.monotonic() - writing,
+        n_pictures=run.pipeline.n_pictures,
+        stages=run.pipeline.seconds,
+        image_gflop=getattr(encoder, "image_gflop", None),
     )
 
 
-def embed(
-    items: Sequence[Item],
-    encoder: Encoder,
-    *,
-    frames: int = DEFAULT_FRAMES,
-    limits: Limits | None = None,
-    progress: Progress | None = None,
-) -> Embedded:
-    """Decode and encode the items, in order; batches are full across GIFs."""
-    kept: list[Item] = []
-    records: list[Record] = []
-    skipped: list[Skipped] = []
-    rows: list[tuple[str, int, int]] = []  # (gif id, frame index, time in ms)
-    vectors: list[np.ndarray] = [np.zeros((0, encoder.dim), np.float32)]
-    pending: list[Image.Image] = []
-    first_of: dict[str, str] = {}
-    for done, item in enumerate(items, 1):
-        try:
-            data = read_bytes(item.source, limits)
-            media = read_media(data, frames, limits)
-        except (MediaError, OSError) as error:
-            skipped.append(Skipped(item.name, str(error)))
+def _records(
+    run: IncrementalRun, ids: list[str], groups: np.ndarray, copy_media: bool
+) -> Iterator[Record]:
+    taken: set[str] = set()
+    for gif_id, leader in zip(ids, groups.tolist(), strict=True):
+        item = run.first[gif_id].item
+        described = {"title": item.name, **item.described}
+        uri = item.uri
+        if copy_media:
+            name = item.name if _stays_inside(item.name) else gif_id[:16] + item.suffix
+            if name in taken:
+                name = gif_id[:16] + item.suffix
+            taken.add(name)
+            uri = f"{MEDIA}/{name}"
+        yield Record(
+            id=gif_id,
+            uri=uri,
+            **{key: described[key] for key in DESCRIBED if key in described},
+            **asdict(run.facts[gif_id]),
+            places=tuple(name for _, name in sorted(run.places[gif_id])),
+            group=leader,
+        )
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a name is that of a file below: no address, not absolute, not upwards."""
+    path = PurePosixPath(name)
+    return bool(path.suffix) and "://" not in name and not {"/", ".."} & set(path.parts)
+
+
+def _copy_media(
+    writer: BundleWriter,
+    records: list[Record],
+    run: IncrementalRun,
+    earlier: Earlier,
+    journal: Journal,
+    out: Path,
+    source: Source,
+) -> None:
+    """Bring the media into the new bundle, and what is known of them: it is a source, too."""
+    for record in records:
+        name = record.uri.removeprefix(f"{MEDIA}/")
+        before = earlier.records.get(record.id)
+        kept = out / before.uri if before and before.uri.startswith(f"{MEDIA}/") else None
+        if kept and kept.is_file():
+            writer.add_media(name, kept, record.id)
         else:
-            gif_id = hashlib.sha256(data).hexdigest()
-            if gif_id in first_of:
-                skipped.append(Skipped(item.name, f"same bytes as {first_of[gif_id]}"))
-            else:
-                first_of[gif_id] = item.name
-                kept.append(item)
-                records.append(_record(gif_id, item, media))
-                rows += [(gif_id, frame.index, frame.time_ms) for frame in media.frames]
-                pending += [frame.image for frame in media.frames]
-        if len(pending) >= BATCH_SIZE:
-            vectors.append(encoder.encode_images(pending))
-            pending.clear()
-        if progress:
-            progress(done, len(items))
-    vectors.append(encoder.encode_images(pending))
-    embeddings = FrameEmbeddings(
-        gif_ids=np.array([gif_id for gif_id, _, _ in rows], dtype=str),
-        frame_indices=np.array([index for _, index, _ in rows], np.int32),
-        times_ms=np.array([time_ms for _, _, time_ms in rows], np.int32),
-        vectors=np.concatenate(vectors),
-    )
-    return Embedded(tuple(kept), tuple(records), embeddings, tuple(skipped))
+            path = run.first[record.id].item.path or journal.download(record.id)
+            writer.add_media(name, path, record.id)
+    if isinstance(source, FolderSource):
+        for name in KEPT_BESIDE:
+            if (source.folder / name).is_file():
+                writer.add_media(name, source.folder / name)
+    else:
+        described = journal.folder / METADATA
+        described.write_text("".join(map(_metadata_row, records)), encoding="utf-8")
+        writer.add_media(METADATA, described)
+        described.unlink()
 
 
-def _record(gif_id: str, item: Item, media: Media) -> Record:
-    described = {"title": item.name, **item.described}
-    return Record(
-        id=gif_id,
-        uri=item.uri,
-        **{key: described[key] for key in DESCRIBED if key in described},
-        n_frames=media.n_frames,
-        duration_ms=media.duration_ms,
-        width=media.width,
-        height=media.height,
+def _metadata_row(record: Record) -> str:
+    row = {"file_name": record.uri.removeprefix(f"{MEDIA}/")}
+    row |= {key: value for key in DESCRIBED if (value := getattr(record, key))}
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _groups(records: list[Record]) -> Iterator[tuple[str, ...]]:
+    """The first places of GIFs that are near-duplicates of one another, a tuple a group."""
+    members: dict[int, list[str]] = {}
+    for record in records:
+        members.setdefault(record.group, []).append(record.places[0])
+    return (tuple(names) for names in members.values() if len(names) > 1)
+
+
+def _raise_nothing(source: Source, run: IncrementalRun) -> None:
+    n, first = len(run.skipped), run.skipped[0] if run.skipped else None
+    raise SourceError(
+        f"None of the {n} files in {source.label} could be read"
+        f"{f'; the first: {first.path}: {first.reason}' if first else ''}"
     )
