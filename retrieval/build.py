@@ -18,6 +18,7 @@ import numpy as np
 
 from retrieval.bundle import MEDIA, BundleWriter, Manifest
 from retrieval.catalog import DESCRIBED, Record
+from retrieval.containers import media_suffix
 from retrieval.duplicates import group
 from retrieval.encoder import Encoder
 from retrieval.errors import SourceError
@@ -86,7 +87,7 @@ def build_index(
             vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
             groups = group(vectors, starts)
             plan = writer.write_index(index_kind)
-            records = list(_records(run, ids, groups, copy_media))
+            records = list(_records(run, journal, ids, groups, copy_media))
             writer.write_catalog(records)
             if copy_media:
                 _copy_media(writer, records, run, earlier, journal, out, source)
@@ -131,7 +132,7 @@ def build_index(
 
 
 def _records(
-    run: IncrementalRun, ids: list[str], groups: np.ndarray, copy_media: bool
+    run: IncrementalRun, journal: Journal, ids: list[str], groups: np.ndarray, copy_media: bool
 ) -> Iterator[Record]:
     taken: set[str] = set()
     for gif_id, leader in zip(ids, groups.tolist(), strict=True):
@@ -139,9 +140,9 @@ def _records(
         described = {"title": item.name, **item.described}
         uri = item.uri
         if copy_media:
-            name = item.name if _stays_inside(item.name) else gif_id[:16] + item.suffix
-            if name in taken:
-                name = gif_id[:16] + item.suffix
+            name = item.name
+            if name in taken or not _stays_inside(name):
+                name = gif_id[:16] + (item.suffix or _suffix(journal.download(gif_id)))
             taken.add(name)
             uri = f"{MEDIA}/{name}"
         yield Record(
@@ -152,6 +153,11 @@ def _records(
             places=tuple(name for _, name in sorted(run.places[gif_id])),
             group=leader,
         )
+
+
+def _suffix(file: Path) -> str:
+    """By its content; "" for one that is not there any more, being in the old bundle."""
+    return media_suffix(file.read_bytes()[:32]) if file.is_file() else ""
 
 
 def _stays_inside(name: str) -> bool:

@@ -20,8 +20,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,7 @@ from retrieval.embeddings import (
     write_shard,
 )
 from retrieval.encoder import Encoder, label_of
-from retrieval.errors import BundleError
+from retrieval.errors import BundleError, SourceError
 from retrieval.index import FLAT, IndexPlan, VectorIndex, plan_index
 
 FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
@@ -192,7 +194,7 @@ class BundleWriter:
     """Writes a bundle beside the one at `out`, and takes its place once it is whole.
 
     In order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
-    `finish`.
+    `finish`. Left early (it is a context manager), it leaves nothing behind.
     """
 
     def __init__(self, out: Path, dim: int):
@@ -206,6 +208,17 @@ class BundleWriter:
         self._plan = plan_index(0, dim)
         self._vectors = np.zeros((0, dim), np.float32)
         self._counts: dict[str, Any] = {}
+
+    def __enter__(self) -> BundleWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
 
     def write_embeddings(self, gifs: Iterable[GifFrames]) -> tuple[np.ndarray, np.ndarray]:
         """Write the shards, in bounded memory.
@@ -255,15 +268,22 @@ class BundleWriter:
         self._counts["licenses"] = count_licenses(records)
 
     def add_media(self, name: str, source: Path, sha256: str = "") -> None:
-        """Take a file into media/. One of the old bundle is linked, others are copied."""
+        """Take a file into media/. One of the old bundle is linked, others are copied.
+
+        SourceError if a copy is not of the bytes with this hash: the file was changed
+        since it was embedded.
+        """
         target = self._partial / MEDIA / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if not source.is_relative_to(self._out):
-                raise OSError
-            os.link(source, target)
-        except OSError:  # another file system, or one without links
+        linked = False
+        if source.is_relative_to(self._out):
+            with suppress(OSError):  # a file system without links
+                os.link(source, target)
+                linked = True
+        if not linked:
             shutil.copyfile(source, target)
+            if sha256 and _sha256(target) != sha256:
+                raise SourceError(f"{source} was changed while it was indexed. Run it again.")
         if sha256:
             self._hashes[f"{MEDIA}/{name}"] = sha256
 

@@ -22,6 +22,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from retrieval.catalog import Facts
 from retrieval.containers import is_cut, is_stream, webp_delays_ms
 from retrieval.errors import MediaError
 
@@ -43,6 +44,14 @@ class Limits:
     max_pixels: int = 16_000_000  # width × height of one frame
     max_frames: int = 3_000
     max_duration_ms: int = 120_000
+
+    def allow(self, facts: Facts) -> bool:
+        """Whether a file that was decoded once is within the bounds."""
+        return (
+            facts.width * facts.height <= self.max_pixels
+            and facts.n_frames <= self.max_frames
+            and facts.duration_ms <= self.max_duration_ms
+        )
 
 
 T = TypeVar("T")

@@ -72,11 +72,11 @@ _SCHEMA = pa.schema([(f.name, _TYPES[str(f.type)]) for f in fields(Seen)])
 class Journal:
     """The work folder of one bundle; one build at a time (a context manager).
 
-    `settings` is what embeddings depend on. Work done with other settings is dropped,
-    and `dropped` says so. BundleError if another build is at it.
+    `settings` is what embeddings depend on. Unfinished work with other settings is
+    dropped, and `dropped` says so; with `fresh`, all of it is. BundleError if another build is at it.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any]):
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, fresh: bool = False):
         out.parent.mkdir(parents=True, exist_ok=True)
         self.folder = out.with_name(f".{out.name}.work")
         self.folder.mkdir(exist_ok=True)
@@ -88,7 +88,7 @@ class Journal:
             raise BundleError(
                 f"Another build is writing {out}. Wait for it, or give another --out."
             ) from error
-        self.dropped = self._check_settings(dict(settings))
+        self.dropped = self._check_settings(dict(settings), fresh)
         self.seen: dict[str, Seen] = {}
         self.unfinished = ShardStore()  # what a build that died had embedded
         self._part = 0
@@ -109,17 +109,19 @@ class Journal:
     ) -> None:
         self._lock.close()  # and with it the lock
 
-    def _check_settings(self, settings: dict[str, Any]) -> bool:
+    def _check_settings(self, settings: dict[str, Any], fresh: bool) -> bool:
+        """Whether work was dropped because it was done with other settings."""
         file = self.folder / SETTINGS
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             known = None
-        if known != settings:
+        had_work = any(self.folder.glob("part-*.seen.parquet"))
+        if fresh or known != settings:
             for path in self.folder.glob("*.parquet"):
                 path.unlink()
             _write_whole(file, lambda path: path.write_text(json.dumps(settings), "utf-8"))
-        return known is not None and known != settings
+        return had_work and known != settings
 
     def _read(self) -> None:
         files = [self.folder / SEEN] if (self.folder / SEEN).is_file() else []

@@ -10,6 +10,8 @@ place with the reason.
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +30,7 @@ from retrieval.frames import DEFAULT_FRAMES, Limits, Media, convert_media
 # GIFs that may wait, decoded and resized, for the encoder: enough for it never to wait,
 # and 40 MB at 8 frames of 224 × 224.
 AHEAD = 32
-WORKERS = 2  # a third only waits for the same two cores; more are needed for downloads
+WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
 REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
 
 T = TypeVar("T")
@@ -46,10 +48,11 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Work(Generic[T]):
-    """One thing to embed: `read` brings its bytes, in a worker."""
+    """One thing to embed. `read`, called in a worker, brings its bytes, or the SHA-256 of
+    bytes that came before; it may raise MediaError."""
 
     subject: T
-    read: Callable[[], bytes]
+    read: Callable[[], bytes | str]
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,19 @@ class Pipeline:
         *,
         frames: int = DEFAULT_FRAMES,
         limits: Limits | None = None,
-        workers: int = WORKERS,
+        readers: int = WORKERS,
         pad: bool = False,
     ):
-        """With `pad`, the last batch is filled up to the size of the others: torch's
-        bfloat16 gives another last bit in a smaller one."""
+        """`readers` threads read at a time, at most WORKERS of which decode.
+
+        With `pad`, the last batch is filled up to the size of the others: torch's
+        bfloat16 gives another last bit in a smaller one.
+        """
         self.seconds = Seconds()
         self.n_pictures = 0  # that went through the encoder
         self._encoder, self._frames, self._limits = encoder, frames, limits
-        self._workers, self._pad = workers, pad
+        self._readers, self._pad = readers, pad
+        self._decoding = threading.Semaphore(WORKERS)
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def run(
@@ -113,17 +120,18 @@ class Pipeline:
                 return _Decoded(piece.subject, error=error)
             finally:
                 self.seconds.fetch += time.perf_counter() - start
-            gif_id = hashlib.sha256(data).hexdigest()
-            if is_known(gif_id) or gif_id in claimed:
+            gif_id = data if isinstance(data, str) else hashlib.sha256(data).hexdigest()
+            if isinstance(data, str) or is_known(gif_id) or gif_id in claimed:
                 return _Decoded(piece.subject, gif_id)
             claimed.add(gif_id)
-            busy = time.thread_time()
-            try:
-                media = convert_media(data, self._encoder.prepare, self._frames, self._limits)
-            except MediaError as error:
-                return _Decoded(piece.subject, gif_id, error=error)
-            finally:
-                self.seconds.decode += time.thread_time() - busy
+            with self._decoding:
+                busy = time.thread_time()
+                try:
+                    media = convert_media(data, self._encoder.prepare, self._frames, self._limits)
+                except MediaError as error:
+                    return _Decoded(piece.subject, gif_id, error=error)
+                finally:
+                    self.seconds.decode += time.thread_time() - busy
             return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
 
         waiting: deque[_Decoded[T]] = deque()  # not yet wholly encoded, in order
@@ -152,12 +160,12 @@ class Pipeline:
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
     ) -> Iterator[_Decoded[T]]:
         """`decode` of each, in order, a few worked on at a time."""
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
+        pool = ThreadPoolExecutor(self._readers, thread_name_prefix="decode")
         futures: deque[Future[_Decoded[T]]] = deque()
         pieces = iter(work)
         try:
             while True:
-                while len(futures) < AHEAD + self._workers:
+                while len(futures) < AHEAD + self._readers:
                     piece = next(pieces, None)
                     if piece is None:
                         break

@@ -61,18 +61,18 @@ class FolderSource(Source):
 
     def __init__(self, folder: Path, limit: int | None = None):
         super().__init__(f"folder {folder.name or folder}", limit)
-        self._folder = folder
+        self.folder = folder
         if next(_walk(folder), None) is None:
             raise _nothing_in(folder)
         self._described = read_descriptions(folder)
 
     def _count(self) -> int:
-        return sum(1 for _ in _walk(self._folder))
+        return sum(1 for _ in _walk(self.folder))
 
     def _items(self) -> Iterator[Item]:
-        root = self._folder.resolve()
+        root = self.folder.resolve()
         unseen = set(self._described)
-        for name in _walk(self._folder, self._leave_out):
+        for name in _walk(self.folder, self._leave_out):
             try:
                 name.encode()
             except UnicodeEncodeError:

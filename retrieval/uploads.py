@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from retrieval.build import DEFAULT_POOLING, Item, Progress, Skipped, embed
+from retrieval.build import DEFAULT_POOLING
 from retrieval.catalog import Record
-from retrieval.embeddings import FrameEmbeddings
+from retrieval.embeddings import FrameEmbeddings, GifFrames, join
 from retrieval.encoder import Encoder
 from retrieval.errors import BundleError, SourceError
 from retrieval.frames import Limits
+from retrieval.incremental import Progress
 from retrieval.index import VectorIndex
+from retrieval.pipeline import Pipeline, Work
+from retrieval.report import Skipped
 
 MAX_FILES = 100
 MAX_TOTAL_BYTES = 500_000_000
@@ -55,21 +58,32 @@ def read_uploads(
             f"The files have {total / 1e6:,.0f} MB together; at most "
             f"{MAX_TOTAL_BYTES / 1e6:,.0f} MB are ranked. Take some out."
         )
-    items = [Item(name, data, uri=name, described={"title": name}) for name, data in files]
-    embedded = embed(items, encoder, limits=LIMITS, progress=progress)
-    if not embedded.records:
-        reasons = "; ".join(f"{s.path}: {s.reason}" for s in embedded.skipped)
+    work = [Work((name, data), lambda data=data: data) for name, data in files]  # type: ignore[misc]
+    records: list[Record] = []
+    gifs: list[GifFrames] = []
+    skipped: list[Skipped] = []
+    kept: dict[str, tuple[str, bytes]] = {}
+    for number, done in enumerate(Pipeline(encoder, limits=LIMITS).run(work), 1):
+        name, data = done.subject
+        if done.frames and done.facts and done.gif_id not in kept:
+            kept[done.gif_id] = (name, data)
+            gifs.append(done.frames)
+            records.append(Record(done.gif_id, name, name, **asdict(done.facts)))
+        else:
+            reason = str(done.error) if done.error else "the same bytes as another one"
+            skipped.append(Skipped(name, reason))
+        if progress:
+            progress(number, len(files))
+    if not records:
+        reasons = "; ".join(f"{s.path}: {s.reason}" for s in skipped)
         raise SourceError(f"None of the uploaded files can be read: {reasons}")
+    embeddings = join(gifs, encoder.dim)
     return Uploads(
         name="your pictures",
-        records=embedded.records,
-        embeddings=embedded.embeddings,
-        index=VectorIndex.build(embedded.embeddings.vectors),
+        records=records,
+        embeddings=embeddings,
+        index=VectorIndex.build(embeddings.vectors),
         fingerprint=encoder.fingerprint,
-        data={
-            record.id: item.source
-            for record, item in zip(embedded.records, embedded.items, strict=True)
-            if isinstance(item.source, bytes)
-        },
-        skipped=embedded.skipped,
+        data={gif_id: data for gif_id, (_, data) in kept.items()},
+        skipped=skipped,
     )

@@ -1,33 +1,43 @@
-"""Build an index bundle from a folder of GIFs, pictures and short films.
+"""Build an index bundle from GIFs, pictures and short films; again, and only news is embedded.
 
-The folder is walked recursively: GIF, animated WebP, APNG, JPEG, PNG, MP4, WebM. A
-metadata.jsonl or metadata.csv in it (file_name, title, tags, emoji, source, license,
-attribution) describes the files. What cannot be read is listed with its reason.
+SOURCE is a folder (walked recursively: GIF, animated WebP, APNG, JPEG, PNG, MP4, WebM), a
+list of paths and addresses (.txt, .csv, .jsonl, .parquet), or dataset:NAME for a Hugging
+Face data set. What cannot be read is listed with its reason. A metadata.jsonl or
+metadata.csv in a folder, columns in a list or a data set (file_name, title, tags, emoji,
+source, license, attribution) describe the files.
+
+python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
+python scripts/build_index.py urls.csv --out index/mine --copy-media
+python scripts/build_index.py dataset:owner/name --split train --out index/mine --copy-media
 """
 
 import json
-from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from pathlib import Path
 
-from retrieval.build import DEFAULT_POOLING, BuildReport, build_index
-from retrieval.bundle import POOLINGS
-from retrieval.open_clip_encoder import OpenClipEncoder
+from retrieval.build import DEFAULT_POOLING, build_index
+from retrieval.bundle import POOLINGS, read_manifest
+from retrieval.encoder import DEVICES, PRECISIONS, RUNTIMES, Encoder, find_export, load_encoder
+from retrieval.errors import BundleError, CheckpointError
 from retrieval.frames import DEFAULT_FRAMES, Limits
+from retrieval.index import KINDS
+from retrieval.limit import matmul_gflops
 from retrieval.presets import PRESETS
+from retrieval.report import BuildReport, as_html, as_json, as_text
+from retrieval.sources import open_source
 
 from _cli import parser_for, progress_bar, run
 
 
 def main() -> None:
     parser = parser_for(__doc__)
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder")
+    parser.add_argument("source", metavar="SOURCE", help="a folder, a list, or dataset:NAME")
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="BUNDLE",
-        help="where the bundle goes; one that is there is replaced",
+        help="where the bundle goes; what one that is there has embedded is used again",
     )
     parser.add_argument(
         "--model",
@@ -36,6 +46,22 @@ def main() -> None:
         help=f"{', '.join(PRESETS)}, an open_clip name, local-dir:PATH or hf-hub:ORG/REPO",
     )
     parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to encode")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the image tower; auto: that of the bundle that is there, else bfloat16 if it "
+        "is faster here and gives the same embeddings, else float32",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="auto: on a CPU the exported checkpoint, which is made if there is none",
+    )
+    parser.add_argument("--split", metavar="NAME", help="split of a data set")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items")
     parser.add_argument(
         "--frames",
         type=int,
@@ -50,10 +76,14 @@ def main() -> None:
         help="a GIF's score: its best frame's, or that of its frames' mean",
     )
     parser.add_argument(
+        "--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size"
+    )
+    parser.add_argument(
         "--copy-media",
         action="store_true",
         help="copy the files into the bundle, so that it can be moved",
     )
+    parser.add_argument("--fresh", action="store_true", help="embed everything anew")
     for bound in fields(Limits):
         parser.add_argument(
             f"--{bound.name.replace('_', '-')}",
@@ -62,50 +92,60 @@ def main() -> None:
             metavar="N",
             help="bound of decoding; over it a file is left out",
         )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as HTML, too")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     args = parser.parse_args()
-    if args.frames < 1:
-        parser.error(f"--frames is {args.frames}; expected 1 or more")
+    for name in ("frames", "limit"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} is {value}; expected 1 or more")
 
     limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
-    encoder = OpenClipEncoder(args.model, args.pretrained)
+    source = open_source(args.source, split=args.split, limit=args.limit)
+    encoder = encoder_for(args.model, args.pretrained, args.device, args.precision, args.runtime,
+                          args.out)
     with progress_bar("indexing", "file") as progress:
         report = build_index(
-            args.source,
+            source,
             args.out,
             encoder,
             frames=args.frames,
             pooling=args.pooling,
             copy_media=args.copy_media,
             limits=limits,
+            index_kind=args.index_kind,
+            fresh=args.fresh,
             progress=progress,
         )
-    print(as_json(report) if args.json else as_text(report))
+    report = with_limit(report)
+    if args.report:
+        args.report.write_text(as_html(report), encoding="utf-8")
+    print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
 
 
-def as_json(report: BuildReport) -> str:
-    return json.dumps(
-        {
-            "gifs": report.n_gifs,
-            "frames": report.n_frames,
-            "skipped": [asdict(skipped) for skipped in report.skipped],
-            "seconds": round(report.seconds, 3),
-            "gifs_per_second": round(report.gifs_per_second, 2),
-        },
-        ensure_ascii=False,
+def encoder_for(
+    model: str, pretrained: str | None, device: str, precision: str, runtime: str, out: Path
+) -> Encoder:
+    """The encoder to build with; exports the checkpoint first where that will be faster."""
+    if precision == "auto":
+        precision = precision_of(out, model, pretrained) or precision
+    encoder = load_encoder(
+        model, pretrained, device=device, precision=precision, runtime=runtime
     )
+    exportable = runtime == "auto" and device in ("auto", "cpu") and precision != "int8"
+    if not exportable or find_export(model, pretrained):
+        return encoder
+    return exported(encoder, precision)
 
 
-def as_text(report: BuildReport) -> str:
-    lines = [f"skipped {skipped.path}: {skipped.reason}" for skipped in report.skipped]
-    reasons = Counter(skipped.reason for skipped in report.skipped).most_common()
-    why = "; ".join(f"{count} × {reason}" for reason, count in reasons)
-    lines.append(
-        f"{report.n_gifs} GIFs indexed, {report.n_frames} frames, {len(report.skipped)} skipped"
-        f"{f' ({why})' if why else ''}, {report.seconds:.1f} s, "
-        f"{report.gifs_per_second:.1f} GIFs/s"
-    )
-    return "\n".join(lines)
+def precision_of(out: Path, model: str, pretrained: str | None) -> str | None:
+    """The precision of the bundle that is there, if it was built with this checkpoint."""
+    try:
+        manifest = read_manifest(out)
+    except BundleError:
+        return None
+    same = (manifest.checkpoint, manifest.pretrained) == (model, pretrained)
+    return manifest.precision if same else None
 
 
 if __name__ == "__main__":
