@@ -4,10 +4,10 @@ import doctest
 
 import pytest
 
-from retrieval import emoji_text, frames, metrics, search
+from retrieval import duplicates, emoji_text, frames, metrics, search
 
 
-@pytest.mark.parametrize("module", [emoji_text, frames, metrics, search])
+@pytest.mark.parametrize("module", [duplicates, emoji_text, frames, metrics, search])
 def test_the_examples_in_docstrings_hold(module):
     failed, tried = doctest.testmod(module)
     assert tried > 0 and failed == 0
