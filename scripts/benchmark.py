@@ -2,6 +2,10 @@
 
 query    a warm query (encode + search + group), a message after the other
 command  the whole search command, imports included, as a process of its own
+
+And how well near-duplicates are told, which takes about five minutes, so not part of "all":
+
+duplicates  precision and recall on edited copies of the bundle's GIFs
 """
 
 import os
@@ -12,21 +16,31 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.bundle import MEDIA
 from retrieval.search import Searcher
 from retrieval.settings import ROOT, STARTER
 from retrieval.training.corpus import load_messages
 
+from _bench_duplicates import measure_duplicates
 from _cli import parser_for, run
 
 
 def main() -> None:
     parser = parser_for(__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("all", "query", "command"), default="all", help="which of them"
+        "what",
+        nargs="?",
+        choices=("all", "query", "command", "duplicates"),
+        default="all",
+        help="which of them",
     )
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
     parser.add_argument("--runs", type=int, default=5, help="runs of the command")
+    parser.add_argument("--gifs", type=int, metavar="N", help="duplicates: the first N GIFs only")
     args = parser.parse_args()
+    if args.what == "duplicates":
+        measure_duplicates(args.index / MEDIA, Searcher.open(args.index).encoder, args.gifs)
+        return
     print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
     if args.what in ("all", "query"):
         time_queries(args.index)

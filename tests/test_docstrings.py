@@ -4,10 +4,12 @@ import doctest
 
 import pytest
 
-from retrieval import containers, emoji_text, frames, items, metrics, search
+from retrieval import containers, duplicates, emoji_text, frames, items, metrics, search
 
 
-@pytest.mark.parametrize("module", [containers, emoji_text, frames, items, metrics, search])
+@pytest.mark.parametrize(
+    "module", [containers, duplicates, emoji_text, frames, items, metrics, search]
+)
 def test_the_examples_in_docstrings_hold(module):
     failed, tried = doctest.testmod(module)
     assert tried > 0 and failed == 0
