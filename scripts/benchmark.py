@@ -1,7 +1,9 @@
-"""Time what a person waits for, on the starter bundle.
+"""Time what a person waits for, on the starter bundle; measure kinds of index.
 
 query    a warm query (encode + search + group), a message after the other
 command  the whole search command, imports included, as a process of its own
+index    build time, memory, recall and speed of each kind of index on synthetic libraries;
+         not part of `all`: a million vectors take ten minutes and 6 GB of temporary files
 """
 
 import os
@@ -11,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _bench_index import measure_sizes
 
 from retrieval.search import Searcher
 from retrieval.settings import ROOT, STARTER
@@ -18,20 +21,31 @@ from retrieval.training.corpus import load_messages
 
 from _cli import parser_for, run
 
+WHAT = ("all", "query", "command", "index")
+
 
 def main() -> None:
     parser = parser_for(__doc__)
-    parser.add_argument(
-        "what", nargs="?", choices=("all", "query", "command"), default="all", help="which of them"
-    )
+    parser.add_argument("what", nargs="?", choices=WHAT, default="all", help="which of them")
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
     parser.add_argument("--runs", type=int, default=5, help="runs of the command")
+    parser.add_argument(
+        "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
+    )
+    parser.add_argument("--dim", type=int, default=512, help="components a vector, for `index`")
     args = parser.parse_args()
+    if args.what == "index":
+        measure_sizes(args.sizes, args.dim)
+        return
     print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
     if args.what in ("all", "query"):
         time_queries(args.index)
     if args.what in ("all", "command"):
         time_command(args.index, args.runs)
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
 
 
 def time_queries(index: Path) -> None:
