@@ -304,7 +304,9 @@ def _rescore(
     best = np.empty((len(queries), top_k), np.int64)
     for i, query in enumerate(queries):
         ascending = np.sort(rows[i])  # frames of a GIF lie side by side in the file
-        exact = np.asarray(vectors[ascending], np.float32) @ query
+        # Not a matrix product: its threads and FAISS's wait for each other's cores, and a query
+        # takes 8 ms instead of 1.8 (two cores, 100,000 vectors). On one thread both are alike.
+        exact = np.einsum("ij,j->i", np.asarray(vectors[ascending], np.float32), query)
         order = np.argsort(-exact, kind="stable")[:top_k]
         scores[i], best[i] = exact[order], ascending[order]
     return scores, best
