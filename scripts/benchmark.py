@@ -3,7 +3,7 @@
 query    a warm query (encode + search + group), a message after the other
 command  the whole search command, imports included, as a process of its own
 index    build time, memory, recall and speed of each kind of index on synthetic libraries;
-         not part of `all`: a million vectors take ten minutes and 6 GB of temporary files
+         not part of `all`: a million vectors take six minutes and 3 GB of temporary files
 """
 
 import os
