@@ -4,7 +4,7 @@
     catalog.parquet            one record a GIF (retrieval.catalog)
     embeddings/part-*.parquet  frame embeddings, the source of truth (retrieval.embeddings)
     vectors.faiss              the index; row i is row i of the embeddings
-    vectors.npy                float16, mapped: what an index that is not exact is re-ranked by
+    vectors.f16                float16, row by row: what an index that is not exact is re-ranked by
     media/                     the GIFs themselves, where they were copied in
 
 Opening checks that all parts are there, whole, and fit one another. Writing happens
@@ -39,7 +39,7 @@ from retrieval.embeddings import (
 )
 from retrieval.encoder import Encoder, label_of
 from retrieval.errors import BundleError, SourceError
-from retrieval.index import FLAT, IndexPlan, VectorIndex, plan_index
+from retrieval.index import KIND, IndexPlan, VectorIndex, map_vectors, plan_index
 
 FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
 METRIC = "cosine"
@@ -49,7 +49,7 @@ MANIFEST = "manifest.json"
 CATALOG = "catalog.parquet"
 EMBEDDINGS = "embeddings"
 VECTORS = "vectors.faiss"
-EXACT = "vectors.npy"
+EXACT = "vectors.f16"
 MEDIA = "media"
 _SCRATCH = "vectors.f32"
 
@@ -71,7 +71,7 @@ class Manifest:
     precision: str = "float32"  # in which the frames were encoded
     source: str = ""  # what it was built from, in words
     n_near_duplicates: int = 0  # GIFs that are grouped under another
-    index_kind: str = FLAT
+    index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
     written_by: str = f"clip-reaction-search {__version__}"
@@ -103,14 +103,14 @@ class Bundle:
         try:
             records = read_catalog(path / CATALOG)
             exact = None
-            if manifest.index_kind != FLAT:
-                exact = np.load(path / EXACT, mmap_mode="r")
+            if manifest.index_kind != KIND:
+                exact = map_vectors(path / EXACT, manifest.dim)
             ids = [record.id for record in records]
             embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors derive from these
             raise BundleError(f"{path} is damaged ({error}). {_mend(path)}") from error
         try:
-            index = VectorIndex.load(path / VECTORS, manifest.index_parameters)
+            index = VectorIndex.load(path / VECTORS, dict(manifest.index_parameters))
         except BundleError as error:
             raise BundleError(f"{error}. {_mend(path)}") from error
         for what, found, expected in (
@@ -205,7 +205,7 @@ class BundleWriter:
         shutil.rmtree(self._partial, ignore_errors=True)
         (self._partial / EMBEDDINGS).mkdir(parents=True)
         self._hashes: dict[str, str] = {}  # of files whose hash is known already
-        self._plan = plan_index(0, dim)
+        self._plan: IndexPlan | None = None
         self._vectors = np.zeros((0, dim), np.float32)
         self._counts: dict[str, Any] = {}
 
@@ -254,13 +254,10 @@ class BundleWriter:
         vectors = self._vectors
         self._plan = plan = plan_index(len(vectors), self._dim, kind)
         VectorIndex.build(lambda: _chunks(vectors), plan).save(self._partial / VECTORS)
-        if plan.kind != FLAT:
-            half = np.lib.format.open_memmap(
-                self._partial / EXACT, "w+", np.float16, vectors.shape
-            )
-            for start in range(0, len(vectors), ROWS_PER_SHARD):
-                half[start : start + ROWS_PER_SHARD] = vectors[start : start + ROWS_PER_SHARD]
-            half.flush()
+        if plan.kind != KIND:
+            with (self._partial / EXACT).open("wb") as half:
+                for chunk in _chunks(vectors):
+                    chunk.astype(np.float16).tofile(half)
         return plan
 
     def write_catalog(self, records: Sequence[Record]) -> None:
@@ -289,13 +286,15 @@ class BundleWriter:
 
     def finish(self, manifest: Manifest) -> Manifest:
         """Write the manifest and swap the bundle in; the manifest with all its facts."""
+        if self._plan is None:
+            raise ValueError("finish comes after write_index")
         del self._vectors
         (self._partial / _SCRATCH).unlink()
         manifest = replace(
             manifest,
             dim=self._dim,
             index_kind=self._plan.kind,
-            index_parameters={"factory": self._plan.factory, **self._plan.parameters},
+            index_parameters=dict(self._plan.parameters),
             files=self._file_facts(),
             **self._counts,
         )

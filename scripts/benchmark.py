@@ -1,11 +1,13 @@
-"""Time what a person waits for, on the starter bundle.
+"""Time what a person waits for, on the starter bundle; measure kinds of index.
 
 query    a warm query (encode + search + group), a message after the other
 command  the whole search command, imports included, as a process of its own
 
-And how well near-duplicates are told, which takes about five minutes, so not part of "all":
+These take minutes, and are not part of "all":
 
-duplicates  precision and recall on edited copies of the bundle's GIFs
+duplicates  precision and recall on edited copies of the bundle's GIFs; five minutes
+index       build time, memory, recall and speed of each kind of index on synthetic
+            libraries; a million vectors take six minutes and 3 GB of temporary files
 """
 
 import os
@@ -22,30 +24,38 @@ from retrieval.settings import ROOT, STARTER
 from retrieval.training.corpus import load_messages
 
 from _bench_duplicates import measure_duplicates
+from _bench_index import measure_sizes
 from _cli import parser_for, run
+
+WHAT = ("all", "query", "command", "duplicates", "index")
 
 
 def main() -> None:
     parser = parser_for(__doc__)
-    parser.add_argument(
-        "what",
-        nargs="?",
-        choices=("all", "query", "command", "duplicates"),
-        default="all",
-        help="which of them",
-    )
+    parser.add_argument("what", nargs="?", choices=WHAT, default="all", help="which of them")
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
     parser.add_argument("--runs", type=int, default=5, help="runs of the command")
     parser.add_argument("--gifs", type=int, metavar="N", help="duplicates: the first N GIFs only")
+    parser.add_argument(
+        "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
+    )
+    parser.add_argument("--dim", type=int, default=512, help="components a vector, for `index`")
     args = parser.parse_args()
     if args.what == "duplicates":
         measure_duplicates(args.index / MEDIA, Searcher.open(args.index).encoder, args.gifs)
+        return
+    if args.what == "index":
+        measure_sizes(args.sizes, args.dim)
         return
     print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
     if args.what in ("all", "query"):
         time_queries(args.index)
     if args.what in ("all", "command"):
         time_command(args.index, args.runs)
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
 
 
 def time_queries(index: Path) -> None:

@@ -14,7 +14,7 @@ from retrieval.errors import SourceError
 
 def vectors_by_id(bundle: Bundle) -> dict[str, np.ndarray]:
     e = bundle.embeddings
-    return {gif_id: e.vectors[e.gif_ids == gif_id] for gif_id in e.gif_ids.tolist()}
+    return {r.id: e.vectors[e.gif_numbers == number] for number, r in enumerate(bundle.records)}
 
 
 def test_a_broken_gif_in_the_middle_changes_nothing_for_its_neighbours(
