@@ -46,7 +46,7 @@ train: $(VENV)/.ready-train
 	$(BIN)/python scripts/train.py
 
 starter: $(VENV)/.ready
-	$(BIN)/python scripts/build_index.py index/starter/media --out index/starter --copy-media
+	$(BIN)/python scripts/build_index.py index/starter/media --out index/starter --copy-media --precision float32
 
 evaluate: $(VENV)/.ready-train
 	$(BIN)/python scripts/evaluate.py --all

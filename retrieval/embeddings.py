@@ -133,11 +133,13 @@ class ShardStore:
         table = pq.read_table(path, columns=["gif_id"], read_dictionary=["gif_id"])
         column = table["gif_id"].combine_chunks()
         codes = np.asarray(column.indices)
-        starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else []
-        names = column.dictionary.take(pa.array(codes[starts])).to_pylist() if len(codes) else []
+        first = np.ones(len(codes), bool)
+        first[1:] = codes[1:] != codes[:-1]
+        starts = np.flatnonzero(first).tolist()
+        names = column.dictionary.take(pa.array(codes[starts])).to_pylist()
         stops = [*starts[1:], len(codes)]
         for name, start, stop in zip(names, starts, stops, strict=True):
-            self._where[name] = (len(self._paths), int(start), int(stop))
+            self._where[name] = (len(self._paths), start, stop)
         self._paths.append(path)
 
     def __contains__(self, gif_id: str) -> bool:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,10 @@ RUNTIMES = ("auto", "exported", "torch")
 # Of the image tower. Text is always encoded in float32: it is one short row.
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
+Pixels: TypeAlias = (
+    "Sequence[np.ndarray] | np.ndarray"  # prepared pictures, uint8 (height, width, 3) each
+)
+
 # Embeddings in bfloat16 count as the same from this cosine to float32 on.
 SAME_EMBEDDING = 0.995
 
@@ -40,16 +44,18 @@ class Encoder(Protocol):
     pretrained: str | None  # the open_clip tag, where the name alone does not say it all
     dim: int
     fingerprint: str  # of the checkpoint: one fingerprint, one embedding space
-    precision: str  # of the image tower: float32, bfloat16 or int8
 
     @property
     def label(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...  # of the image tower: float32, bfloat16 or int8
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The picture's pixels as `encode_pixels` takes them, uint8; in any thread."""
         ...
 
-    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray: ...
+    def encode_pixels(self, pixels: Pixels) -> np.ndarray: ...
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
@@ -126,7 +132,7 @@ def find_export(name: str, pretrained: str | None, precision: str = "float32") -
     return folder if (folder / "encoder.json").is_file() else None
 
 
-def batches(items: Sequence, size: int = BATCH_SIZE) -> Iterator[Sequence]:
+def batches(items: Any, size: int = BATCH_SIZE) -> Iterator[Any]:
     """The items in order, so many at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

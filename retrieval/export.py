@@ -55,6 +55,9 @@ SAMPLE_TEXTS = (
 class _ImageTower(torch.nn.Module):
     """uint8 (b, height, width, 3) to unit embeddings (b, dim)."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, encoder: OpenClipEncoder):
         super().__init__()
         self.model = encoder.model
@@ -132,9 +135,7 @@ def export_encoder(
         # one line a piece of weights, not four
         text = re.sub(r"\[\s+(\"[^\"]*\"),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", text)
         (partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        made = ExportedEncoder(
-            partial, encoder.name, encoder.pretrained, precision=precision
-        )
+        made = ExportedEncoder(partial, encoder.name, encoder.pretrained, precision=precision)
         if precision == "float32":
             _check_agreement(encoder, made)
         shutil.rmtree(out, ignore_errors=True)
@@ -208,7 +209,7 @@ def _write_tokenizer(
     """Its settings, and the file it is in (relative to `out`); checked against open_clip's."""
     theirs = encoder.tokenizer
     clean = next((name for name in CLEANERS if _cleans_alike(theirs.clean_fn, name)), None)
-    inner = getattr(theirs, "tokenizer", None)
+    inner: Any = getattr(theirs, "tokenizer", None)
     backend = getattr(inner, "backend_tokenizer", None)
     file = "tokenizer.json"
     settings = None

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.encoder import SAME_EMBEDDING, batches, label_of, probe_pixels
+from retrieval.encoder import SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.preprocess import Preprocess
 from retrieval.tokens import Tokens, TokenSettings
@@ -101,7 +101,7 @@ class ExportedEncoder:
         """Unit embeddings of the pictures, float32 (n, dim)."""
         return self.encode_pixels([self.prepare(image) for image in images])
 
-    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
         return self._encoded("image", [np.stack(batch) for batch in batches(pixels)])
 

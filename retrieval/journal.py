@@ -73,7 +73,8 @@ class Journal:
     """The work folder of one bundle; one build at a time (a context manager).
 
     `settings` is what embeddings depend on. Unfinished work with other settings is
-    dropped, and `dropped` says so; with `fresh`, all of it is. BundleError if another build is at it.
+    dropped, and `dropped` says so; with `fresh`, all of it is. BundleError if another
+    build is at it.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], *, fresh: bool = False):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from retrieval.bundle import Bundle
-from retrieval.encoder import Encoder, load_encoder
+from retrieval.encoder import Encoder, Pixels, load_encoder
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
 
@@ -38,7 +38,7 @@ class OneThreadEncoder:
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return self._worker.submit(self._encoder.encode_images, images).result()
 
-    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         return self._worker.submit(self._encoder.encode_pixels, pixels).result()
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:

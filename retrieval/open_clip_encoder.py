@@ -24,6 +24,7 @@ from retrieval.encoder import (
     HF_HUB,
     LOCAL_DIR,
     SAME_EMBEDDING,
+    Pixels,
     batches,
     label_of,
     probe_pixels,
@@ -63,6 +64,7 @@ class OpenClipEncoder:
 
         self._torch = torch
         self._device = _device(device)
+        self.device = self._device.type
         model_name, tag = _resolve(name, pretrained)
         self.name, self.pretrained = name, pretrained
         with quiet():
@@ -113,7 +115,7 @@ class OpenClipEncoder:
         """Unit embeddings of the pictures, float32 (n, dim)."""
         return self.encode_pixels([self.prepare(image) for image in images])
 
-    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
         done = []
         for batch in batches(pixels):

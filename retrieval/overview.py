@@ -11,7 +11,6 @@ from retrieval.catalog import UNKNOWN_LICENSE, Record
 from retrieval.search import Searcher
 
 MAX_MAPPED = 2_000  # points on the map; t-SNE takes a minute at 2,000 on 2 cores
-MAX_GROUPED = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ def overview(searcher: Searcher) -> Overview:
 def near_duplicates(searcher: Searcher) -> list[list[Record]]:
     """Groups of two or more records that search would fold, largest first."""
     records = searcher.collection.records
-    if len(records) > MAX_GROUPED:
-        return []
     groups = searcher.near_duplicate_groups()
     found = [[records[i] for i in group] for group in groups if len(group) > 1]
     return sorted(found, key=len, reverse=True)

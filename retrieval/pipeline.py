@@ -140,7 +140,7 @@ class Pipeline:
         for decoded in self._ahead(decode, work):
             waiting.append(decoded)
             for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
-                digest = hashlib.blake2b(frame.image, digest_size=16).digest()
+                digest = hashlib.blake2b(frame.image.tobytes(), digest_size=16).digest()
                 if digest in self._known:
                     self._known.move_to_end(digest)
                     decoded.rows[number] = self._known[digest]
@@ -210,7 +210,9 @@ class Pipeline:
             yield Done(
                 done.subject,
                 done.gif_id,
-                Facts(done.media.n_frames, done.media.duration_ms, done.media.width, done.media.height),
+                Facts(
+                    done.media.n_frames, done.media.duration_ms, done.media.width, done.media.height
+                ),
                 GifFrames(
                     done.gif_id,
                     np.array([frame.index for frame in frames], np.int32),

@@ -197,7 +197,8 @@ of {{ report.source }}, by {{ report.checkpoint }} in {{ report.precision }}: {{
 <ul>{% for path in paths %}<li>{{ path }}</li>{% endfor %}</ul></details>
 {% else %}<p>Nothing.</p>{% endfor %}
 <h2>Licences</h2>
-<p>The licence of {{ "{:,}".format(known) }} of {{ "{:,}".format(report.n_gifs) }} GIFs is known.</p>
+<p>The licence of {{ "{:,}".format(known) }} of {{ "{:,}".format(report.n_gifs) }} GIFs is
+known.</p>
 <table>{% for name, count in report.licenses.items() %}
 <tr><td>{{ name }}</td><td class="n">{{ "{:,}".format(count) }}</td></tr>{% endfor %}</table>
 <h2>Duplicates</h2>

@@ -31,11 +31,6 @@ MAX_CHAT_LINES = 6  # what was said before counts for less than 2 % of the last 
 MIN_CANDIDATES = 1_000
 CANDIDATES_PER_RESULT = 40
 
-# GIFs whose mean embeddings are at least this close count as the same animation. With
-# `mini`, resized, cropped, trimmed and re-timed copies of twelve starter GIFs came to 0.979
-# and more; the closest two that differ (grinning faces) to 0.973.
-SAME_ANIMATION = 0.975
-
 
 @dataclass(frozen=True)
 class Term:
@@ -134,8 +129,9 @@ class Searcher:
         self._starts = collection.embeddings.starts()
         self._ends = np.append(self._starts[1:], len(self._vectors))
         self._gif_of_row = np.repeat(np.arange(len(self._starts)), self._ends - self._starts)
-        # Each GIF's unit mean embedding, float32 (n_gifs, dim).
-        self.means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
+        # Of an exact collection all means are held; of a larger one, those asked for are read.
+        everything = np.arange(len(self._starts))
+        self._all_means = self._means(everything) if collection.index.exact else None
 
     @classmethod
     def open(cls, path: Path | str, encoder: Encoder | None = None) -> Searcher:
@@ -204,7 +200,20 @@ class Searcher:
 
     def like(self, gif_id: str) -> np.ndarray:
         """The query vector for "more like this": the GIF's mean embedding, (dim,)."""
-        return self.means[self._number(gif_id)]
+        return self.means([self._number(gif_id)])[0]
+
+    def means(self, gifs: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Unit mean embeddings of the GIFs with these numbers, float32 (n, dim)."""
+        gifs = np.asarray(gifs, np.int64)
+        return self._means(gifs) if self._all_means is None else self._all_means[gifs]
+
+    def _means(self, gifs: np.ndarray) -> np.ndarray:
+        if not len(gifs):
+            return np.zeros((0, self._vectors.shape[1]), np.float32)
+        lengths = self._ends[gifs] - self._starts[gifs]
+        firsts = np.cumsum(lengths) - lengths
+        rows = np.arange(lengths.sum()) + np.repeat(self._starts[gifs] - firsts, lengths)
+        return _unit(np.add.reduceat(self._vectors[rows].astype(np.float32), firsts, axis=0))
 
     def record(self, gif_id: str) -> Record:
         """The record of a GIF by its id, or by the first characters of it."""
@@ -237,7 +246,7 @@ class Searcher:
         order = np.lexsort((gifs, -scores))
         least = -np.inf if keep is None or keep.min_score is None else keep.min_score
         passing = order[scores[order] >= least]
-        groups = self._groups(gifs[passing], top_k) if fold else [[i] for i in range(len(passing))]
+        groups = self._groups(gifs[passing]) if fold else [[i] for i in range(len(passing))]
         records = self.collection.records
         results = []
         for rank, members in enumerate(groups[:top_k], 1):
@@ -258,7 +267,7 @@ class Searcher:
     def scores(self, queries: np.ndarray, pooling: str) -> np.ndarray:
         """Exact score of every GIF for every query, (n_queries, n_gifs), for evaluation."""
         if pooling == "mean":
-            return queries @ self.means.T
+            return queries @ self.means(np.arange(len(self._starts))).T
         return np.maximum.reduceat(queries @ self._vectors.T, self._starts, axis=1)
 
     def _candidates(self, query: np.ndarray, top_k: int, keep: Filter | None) -> np.ndarray:
@@ -279,14 +288,17 @@ class Searcher:
     def _score(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
         """Score of each GIF, from the exact embeddings, float32 (len(gifs),)."""
         if self.collection.pooling == "mean":
-            return self.means[gifs] @ query
-        best = [(self._vectors[self._starts[g] : self._ends[g]] @ query).max() for g in gifs]
+            return self.means(gifs) @ query
+        best = [
+            (self._vectors[self._starts[g] : self._ends[g]].astype(np.float32) @ query).max()
+            for g in gifs
+        ]
         return np.array(best, np.float32)
 
     def _frame_scores(self, query: np.ndarray, gif: int) -> tuple[FrameScore, ...]:
         rows = range(self._starts[gif], self._ends[gif])
         embeddings = self.collection.embeddings
-        scores = self._vectors[rows.start : rows.stop] @ query
+        scores = self._vectors[rows.start : rows.stop].astype(np.float32) @ query
         return tuple(
             FrameScore(
                 int(embeddings.frame_indices[row]), int(embeddings.times_ms[row]), float(score)
@@ -295,23 +307,16 @@ class Searcher:
         )
 
     def near_duplicate_groups(self) -> list[list[int]]:
-        """All GIF numbers, by group of look-alikes, in catalogue order."""
-        return self._groups(np.arange(len(self.means)), most=len(self.means))
+        """All GIF numbers, by group of look-alikes (retrieval.duplicates), in catalogue order."""
+        return self._groups(np.arange(len(self.collection.records)))
 
-    def _groups(self, gifs: np.ndarray, most: int) -> list[list[int]]:
-        """Positions in `gifs` (best first) by group, at most so many groups.
-
-        A group's first stands for it and takes all look-alikes after it, so that only
-        the groups that are shown cost a comparison with the rest.
-        """
-        groups: list[list[int]] = []
-        left = np.arange(len(gifs))
-        while len(left) and len(groups) < most:
-            alike = self.means[gifs[left]] @ self.means[gifs[left[0]]] >= SAME_ANIMATION
-            alike[0] = True
-            groups.append(left[alike].tolist())
-            left = left[~alike]
-        return groups
+    def _groups(self, gifs: np.ndarray) -> list[list[int]]:
+        """Positions in `gifs` (best first) by group; a group's first stands for it."""
+        groups: dict[int, list[int]] = {}
+        for position, gif in enumerate(gifs.tolist()):
+            leader = self.collection.records[gif].group
+            groups.setdefault(gif if leader < 0 else leader, []).append(position)
+        return list(groups.values())
 
 
 def chat_terms(text: str) -> list[Term]:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.build import Item, embed
 from retrieval.duplicates import SAME_ANIMATION, group
 from retrieval.encoder import Encoder
+from retrieval.pipeline import Pipeline, Work
 
 from _cli import progress_bar
 from _edits import EDITS, make_copies
@@ -95,14 +95,17 @@ def _make_files(paths: list[Path], encoder: Encoder) -> Files:
             for done, path in enumerate(paths, 1):
                 for edit, file in [(ORIGINAL, path), *make_copies(path, Path(folder))]:
                     about[file.name] = (path.stem, edit)
-                    items.append(Item(file.name, file, file.name))
+                    items.append(Work(file.name, file.read_bytes))
                 show(done, len(paths))
         with progress_bar("embed", "file") as show:
-            embedded = embed(items, encoder, progress=show)
-    for skipped in embedded.skipped:  # the same bytes as another: no pair to be found
-        print(f"left out: {skipped.path}: {skipped.reason}")
-    kept = [about[item.name] for item in embedded.items]
-    frames = np.split(embedded.embeddings.vectors, embedded.embeddings.starts()[1:])
+            kept, frames = [], []
+            for number, came in enumerate(Pipeline(encoder).run(items), 1):
+                if came.frames:
+                    kept.append(about[came.subject])
+                    frames.append(came.frames.vectors)
+                else:  # the same bytes as another: no pair to be found
+                    print(f"left out: {came.subject}: {came.error or 'the same bytes again'}")
+                show(number, len(items))
     names, edits = np.array(kept).T
     order = np.random.default_rng(0).permutation(len(kept))
     return Files(names, edits, tuple(frames)).part(order)

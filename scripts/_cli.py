@@ -35,11 +35,11 @@ def run(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on standard error with rate and time left; call it with (done, total)."""
     with tqdm(desc=description, unit=unit, disable=not sys.stderr.isatty()) as bar:
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

@@ -12,12 +12,21 @@ python scripts/build_index.py dataset:owner/name --split train --out index/mine 
 """
 
 import json
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
 from retrieval.build import DEFAULT_POOLING, build_index
 from retrieval.bundle import POOLINGS, read_manifest
-from retrieval.encoder import DEVICES, PRECISIONS, RUNTIMES, Encoder, find_export, load_encoder
+from retrieval.encoder import (
+    DEVICES,
+    PRECISIONS,
+    RUNTIMES,
+    Encoder,
+    export_folder,
+    find_export,
+    load_encoder,
+)
 from retrieval.errors import BundleError, CheckpointError
 from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.index import KINDS
@@ -102,8 +111,9 @@ def main() -> None:
 
     limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
     source = open_source(args.source, split=args.split, limit=args.limit)
-    encoder = encoder_for(args.model, args.pretrained, args.device, args.precision, args.runtime,
-                          args.out)
+    encoder = encoder_for(
+        args.model, args.pretrained, args.device, args.precision, args.runtime, args.out
+    )
     with progress_bar("indexing", "file") as progress:
         report = build_index(
             source,
@@ -129,13 +139,31 @@ def encoder_for(
     """The encoder to build with; exports the checkpoint first where that will be faster."""
     if precision == "auto":
         precision = precision_of(out, model, pretrained) or precision
-    encoder = load_encoder(
-        model, pretrained, device=device, precision=precision, runtime=runtime
-    )
+    encoder = load_encoder(model, pretrained, device=device, precision=precision, runtime=runtime)
     exportable = runtime == "auto" and device in ("auto", "cpu") and precision != "int8"
     if not exportable or find_export(model, pretrained):
         return encoder
-    return exported(encoder, precision)
+    from retrieval.export import export_encoder
+    from retrieval.open_clip_encoder import OpenClipEncoder
+
+    if not isinstance(encoder, OpenClipEncoder) or encoder.device != "cpu":
+        return encoder
+    print(f"Exporting {encoder.label} once, for encoding several times as fast …", file=sys.stderr)
+    if encoder.precision != "float32":  # its weights were rounded
+        encoder = OpenClipEncoder(model, pretrained)
+    try:
+        export_encoder(encoder, export_folder(model, pretrained, "float32"))
+    except (CheckpointError, OSError) as error:
+        print(f"Encoding with torch: {error}", file=sys.stderr)
+        return load_encoder(model, pretrained, device=device, precision=precision, runtime="torch")
+    return load_encoder(model, pretrained, device=device, precision=precision)
+
+
+def with_limit(report: BuildReport) -> BuildReport:
+    """The report with what this machine could do at best, if that says anything of it."""
+    if not report.image_gflop or report.stages.encode < 1:
+        return report
+    return replace(report, peak_gflops=matmul_gflops(report.precision))
 
 
 def precision_of(out: Path, model: str, pretrained: str | None) -> str | None:

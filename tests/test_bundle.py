@@ -82,18 +82,21 @@ def test_what_is_broken_is_named_with_the_command_that_mends_it(bundle: Bundle, 
 
 def test_a_build_that_dies_leaves_the_old_bundle_serving(bundle: Bundle, library: Path):
     class Dying(FakeEncoder):
-        def encode_images(self, images):
+        def encode_pixels(self, pixels):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_index(library, bundle.path, Dying())
+        build_index(library, bundle.path, Dying(), fresh=True)
     assert len(Bundle.open(bundle.path).records) == 4
 
 
-def test_a_rebuild_replaces_the_bundle_and_leaves_nothing_beside_it(
+def test_a_rebuild_replaces_the_bundle_and_leaves_only_its_notes_beside_it(
     bundle: Bundle, library: Path, encoder: FakeEncoder
 ):
     (library / "a-red.gif").unlink()
     build_index(library, bundle.path, encoder)
     assert len(Bundle.open(bundle.path).records) == 3
-    assert sorted(p.name for p in bundle.path.parent.iterdir()) == ["bundle", "library"]
+    beside = sorted(p.name for p in bundle.path.parent.iterdir())
+    assert beside == [".bundle.work", "bundle", "library"]
+    kept = sorted(p.name for p in (bundle.path.parent / ".bundle.work").iterdir())
+    assert kept == ["lock", "seen.parquet", "settings.json"]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from retrieval import duplicates
-from retrieval.build import Item, embed
 from retrieval.duplicates import group
-from retrieval.encoder import OpenClipEncoder
+from retrieval.embeddings import join
+from retrieval.encoder import load_encoder
+from retrieval.pipeline import Pipeline, Work
 from retrieval.settings import STARTER
 
 from _edits import make_copies
@@ -45,9 +46,10 @@ def test_edited_copies_of_shipped_gifs_join_their_original_and_nothing_else(tmp_
         path = STARTER / "media" / f"{name}.gif"
         copies = [file for _, file in make_copies(path, tmp_path, EDITED)]
         for file in (path, *copies):
-            items.append(Item(file.name, file, file.name))
+            items.append(Work(file, file.read_bytes))
             families.append(number)
-    embeddings = embed(items, OpenClipEncoder("mini")).embeddings
+    encoder = load_encoder("mini")
+    embeddings = join([done.frames for done in Pipeline(encoder).run(items)], encoder.dim)
     leaders = group(embeddings.vectors, embeddings.starts())
     size = 1 + len(EDITED)
     assert leaders.tolist() == [family * size for family in families]

@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retrieval.emoji_text import spell_out
-from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.errors import CheckpointError
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.presets import CHECKPOINTS, PRESETS
 from retrieval.settings import STARTER
 

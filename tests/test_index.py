@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _bench_index import FRAMES_PER_GIF, SyntheticLibrary
 
 from retrieval.errors import BundleError, RetrievalError
 from retrieval.index import (
@@ -16,6 +15,8 @@ from retrieval.index import (
     map_vectors,
     plan_index,
 )
+
+from _bench_index import FRAMES_PER_GIF, SyntheticLibrary
 
 DIM = 64
 APPROXIMATE = [kind for kind in KINDS if kind != "flat"]

@@ -81,7 +81,7 @@ def truncated_index(folder: Path) -> Path:
         (lambda tmp: ["search", "--queries", tmp / "none.txt"], "none.txt cannot be read"),
         (lambda tmp: ["build_index", tmp, "--out", tmp / "b"], "No media in"),
         (
-            lambda tmp: ["build_index", tmp, "--out", tmp / "b", "--model", "x"],
+            lambda tmp: ["build_index", STARTER / "media", "--out", tmp / "b", "--model", "x"],
             "Unknown checkpoint",
         ),
     ],
@@ -96,7 +96,7 @@ def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expe
 
 @pytest.mark.parametrize(
     "script",
-    ["build_index", "search", "evaluate", "train", "benchmark",
+    ["build_index", "export_encoder", "search", "evaluate", "train", "benchmark",
         "measure_page", "make_starter_library",
      "convert_text_tower"],
 )  # fmt: skip

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.errors import SourceError
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.presets import CHECKPOINTS
 from retrieval.training import art, augment, corpus, trainer
 from retrieval.training.corpus import Text

@@ -102,7 +102,7 @@ def the_map(found: Searcher) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
 def _places(found: Searcher, chosen: tuple[int, ...]) -> np.ndarray:
-    return project(found.means[list(chosen)])
+    return project(found.means(chosen))
 
 
 def duplicates(found: Searcher) -> None:

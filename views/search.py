@@ -194,8 +194,8 @@ def uploads(files: list[tuple[str, bytes]], found: Searcher) -> Uploads:
     if kept is None or kept[0] != key:
         bar = st.progress(0.0, text=words("reading_pictures"))
 
-        def progress(done: int, total: int) -> None:
-            bar.progress(done / total, text=words("reading_pictures"))
+        def progress(done: int, total: int | None) -> None:
+            bar.progress(done / (total or len(files)), text=words("reading_pictures"))
 
         try:
             collection = read_uploads(files, found.encoder, progress)

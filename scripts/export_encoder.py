@@ -1,0 +1,111 @@
+"""Export a checkpoint, for searching without torch and for encoding faster on a CPU.
+
+Writes both towers, the tokenizer and the preprocessing beside the checkpoint's weights (or,
+for those that open_clip fetches, into the user's cache), where search and build find them,
+and prints how well the export agrees with the checkpoint: on frames of the starter library
+and on the development messages.
+
+python scripts/export_encoder.py --model siglip2
+python scripts/export_encoder.py --model mini --precision int8 --calibration my-gifs/
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.bundle import MEDIA
+from retrieval.catalog import Record
+from retrieval.encoder import Encoder, export_folder
+from retrieval.evaluation import relevant_to
+from retrieval.export import export_encoder
+from retrieval.frames import read_media
+from retrieval.metrics import hit_rate_at_k, ranks_of
+from retrieval.open_clip_encoder import OpenClipEncoder
+from retrieval.settings import STARTER
+from retrieval.sources import open_source
+from retrieval.training.corpus import load_messages
+
+from _cli import parser_for, run
+
+N_PICTURES = 300
+
+
+def main() -> None:
+    parser = parser_for(__doc__)
+    parser.add_argument(
+        "--model",
+        default="mini",
+        metavar="PRESET|NAME",
+        help="as for build_index.py",
+    )
+    parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
+    parser.add_argument("--precision", choices=("float32", "int8"), default="float32")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        default=STARTER / MEDIA,
+        metavar="FOLDER",
+        help="pictures like those to be indexed, for int8",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="elsewhere than where it is used"
+    )
+    args = parser.parse_args()
+
+    exact = OpenClipEncoder(args.model, args.pretrained)
+    out = args.out or export_folder(args.model, args.pretrained, args.precision)
+    calibration = []
+    if args.precision == "int8":
+        calibration = [exact.prepare(p) for p in one_frame_each(args.calibration)]
+    start = time.monotonic()
+    made = export_encoder(exact, out, precision=args.precision, calibration=calibration)
+    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
+    print(f"{out}: {size:.1f} MB, exported in {time.monotonic() - start:.0f} s")
+    print_agreement(exact, made)
+
+
+def one_frame_each(folder: Path) -> list:
+    """The middle frame of each of the folder's first files."""
+    items = open_source(folder, limit=N_PICTURES)
+    return [read_media(item.path, 1).frames[0].image for item in items if item.path]
+
+
+def print_agreement(exact: Encoder, made: Encoder) -> None:
+    """Cosines, overlap of top-10 lists, and hit@5 of both, one frame a GIF."""
+    items = list(open_source(STARTER / MEDIA, limit=N_PICTURES))
+    pictures = [read_media(item.path, 1).frames[0].image for item in items if item.path]
+    messages = load_messages("dev")
+    texts = [message.text for message in messages]
+    records = [Record(item.name, item.uri, **item.described) for item in items]
+    relevant = relevant_to(messages, records)
+    scores = []
+    for tower, inputs in (("image", pictures), ("text", texts)):
+        encode = [
+            getattr(e, "encode_images" if tower == "image" else "encode_text")
+            for e in (exact, made)
+        ]
+        ours, theirs = (function(inputs) for function in encode)
+        cosines = (ours * theirs).sum(axis=1)
+        least, mean = cosines.min(), cosines.mean()
+        print(f"{tower}: cosine to torch in float32 {least:.5f} at least, {mean:.5f} on average")
+        scores.append((ours, theirs))
+    (images_1, images_2), (texts_1, texts_2) = scores
+    before, after = texts_1 @ images_1.T, texts_2 @ images_2.T
+    overlap = np.mean(
+        [len(set(a) & set(b)) / 10 for a, b in zip(top_10(before), top_10(after), strict=True)]
+    )
+    hits = [hit_rate_at_k(ranks_of(s, relevant), 5) for s in (before, after)]
+    print(
+        f"top-10 lists of {len(texts)} messages over {len(pictures)} pictures: {overlap:.1%} the "
+        f"same; hit@5 {hits[0]:.1%} before, {hits[1]:.1%} after"
+    )
+
+
+def top_10(scores: np.ndarray) -> list[list[int]]:
+    """The ten best columns of each row."""
+    return np.argsort(-scores, axis=1)[:, :10].tolist()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,188 @@
+"""Again, and only what is new is embedded; killed at any moment, and nothing is lost."""
+
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import BLUE, GREEN, RED, YELLOW, FakeEncoder, save_gif
+
+from retrieval import journal
+from retrieval.build import build_index
+from retrieval.bundle import Bundle
+from retrieval.errors import BundleError, SourceError
+from retrieval.frames import Limits
+from retrieval.settings import ROOT
+
+
+class CountingEncoder(FakeEncoder):
+    """Counts the pictures that reach it, but for those that fill a batch up."""
+
+    def __init__(self, name: str = "fake"):
+        super().__init__(name)
+        self.n = 0
+
+    def encode_pixels(self, pixels):
+        self.n += len({picture.tobytes() for picture in pixels})
+        return super().encode_pixels(pixels)
+
+
+@pytest.fixture(autouse=True)
+def _trust_fresh_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files a test has just written count as settled."""
+    monkeypatch.setattr(journal, "RACY_NS", 0)
+
+
+def build(library: Path, out: Path, **options):
+    encoder = CountingEncoder(options.pop("name", "fake"))
+    return build_index(library, out, encoder, **options), encoder.n
+
+
+def titles(out: Path) -> list[str]:
+    return [record.title for record in Bundle.open(out).records]
+
+
+def test_a_second_run_embeds_nothing_and_changes_nothing(tmp_path: Path, library: Path):
+    (library / "broken.gif").write_text("no")
+    first, n = build(library, tmp_path / "b")
+    assert (first.n_embedded, n) == (4, 4)  # red and blue, the red of another GIF, …
+    before = {p.name: p.read_bytes() for p in (tmp_path / "b").rglob("*") if p.is_file()}
+    second, n = build(library, tmp_path / "b")
+    assert (second.n_embedded, second.n_gifs, n) == (0, 4, 0)
+    assert second.skipped == first.skipped and len(first.skipped) == 1
+    assert {p.name: p.read_bytes() for p in (tmp_path / "b").rglob("*") if p.is_file()} == before
+
+
+def test_unchanged_files_are_not_even_read(tmp_path: Path, library: Path, monkeypatch):
+    build(library, tmp_path / "b")
+    monkeypatch.setattr("retrieval.incremental.read_bytes", None)
+    report, _ = build(library, tmp_path / "b")
+    assert report.n_gifs == 4
+
+
+def test_a_changed_file_costs_one_a_moved_one_nothing_and_a_deleted_one_leaves(
+    tmp_path: Path, library: Path
+):
+    build(library, tmp_path / "b")
+    save_gif(library / "a-red.gif", [(200, 100, 0)])
+    (library / "d-yellow.gif").rename(library / "deep" / "z-moved.gif")
+    (library / "deep" / "c-green.gif").unlink()
+    report, n = build(library, tmp_path / "b")
+    assert (report.n_embedded, n, report.n_gone) == (1, 1, 2)
+    assert titles(tmp_path / "b") == ["a red", "b red blue", "z moved"]
+    record = Bundle.open(tmp_path / "b").records[-1]
+    assert record.uri == str(library / "deep" / "z-moved.gif")
+
+
+def test_the_folder_beside_the_bundle_may_be_lost(tmp_path: Path, library: Path):
+    build(library, tmp_path / "b")
+    shutil.rmtree(tmp_path / ".b.work")
+    report, n = build(library, tmp_path / "b")
+    assert (report.n_embedded, n) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "other"}, "another checkpoint (fake before, other now)"),
+        ({"frames": 2}, "another number of frames (8 before, 2 now)"),
+        ({"fresh": True}, ""),
+    ],
+)
+def test_other_settings_embed_all_again_and_say_so(tmp_path: Path, library: Path, options, said):
+    build(library, tmp_path / "b")
+    report, n = build(library, tmp_path / "b", **options)
+    assert (report.n_embedded, n) == (4, 4)
+    assert [said in note for note in report.notes] == ([True] if said else [])
+
+
+def test_a_bound_that_became_stricter_holds_for_what_is_known(tmp_path: Path, library: Path):
+    build(library, tmp_path / "b")
+    report, _ = build(library, tmp_path / "b", limits=Limits(max_frames=1))
+    assert [(s.path, s.reason) for s in report.skipped] == [
+        ("b-red-blue.gif", "max_frames is 1, this has 2")
+    ]
+    assert report.n_gifs == 3
+
+
+def test_a_build_that_dies_goes_on_where_it_was(tmp_path: Path, library: Path, monkeypatch):
+    monkeypatch.setattr(journal, "PART_FRAMES", 1)
+    monkeypatch.setattr("retrieval.pipeline.BATCH_SIZE", 1)
+
+    class Dying(CountingEncoder):
+        def encode_pixels(self, pixels):
+            if self.n == 3:
+                raise KeyboardInterrupt
+            return super().encode_pixels(pixels)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_index(library, tmp_path / "b", Dying())
+    report, n = build(library, tmp_path / "b")
+    assert report.n_gifs == 4 and n == 1
+
+
+def test_two_builds_at_once_are_refused(tmp_path: Path, library: Path):
+    with journal.Journal(tmp_path / "b", {}), pytest.raises(BundleError, match="Another build"):
+        build(library, tmp_path / "b")
+
+
+def test_a_source_that_went_away_leaves_the_bundle(tmp_path: Path, library: Path):
+    build(library, tmp_path / "b")
+    for path in library.rglob("*.gif"):
+        path.write_text("no")
+    with pytest.raises(SourceError, match=r"None of the 4 files .* the first: a-red"):
+        build(library, tmp_path / "b")
+    assert len(titles(tmp_path / "b")) == 4
+
+
+PROGRAM = """
+import sys, time
+sys.path[:0] = [{root!r}, {tests!r}]
+from pathlib import Path
+from conftest import FakeEncoder
+from retrieval import journal, pipeline
+from retrieval.build import build_index
+journal.PART_FRAMES, journal.RACY_NS, pipeline.BATCH_SIZE = 8, 0, 4
+class Slow(FakeEncoder):
+    def encode_pixels(self, pixels):
+        time.sleep(0.04)
+        return super().encode_pixels(pixels)
+build_index(Path(sys.argv[1]), Path(sys.argv[2]), Slow(), copy_media=True)
+"""
+
+
+def test_killed_ten_times_the_bundle_equals_that_of_an_undisturbed_build(tmp_path: Path):
+    library = tmp_path / "library"
+    for i in range(120):
+        colours = [(2 * i, 255 - i, i), *([BLUE, RED, GREEN, YELLOW][: i % 4])]
+        save_gif(library / f"{i:03}.gif", colours)
+    program = PROGRAM.format(root=str(ROOT), tests=str(ROOT / "tests"))
+
+    def start(out: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", program, str(library), str(tmp_path / out)]
+        return subprocess.Popen(command)
+
+    assert start("whole").wait(60) == 0
+    moments = random.Random(0)
+    killed = 0
+    for _ in range(10):
+        process = start("killed")
+        time.sleep(moments.uniform(0.3, 1.2))
+        killed += process.poll() is None
+        process.kill()  # SIGKILL
+        process.wait()
+        if (tmp_path / "killed").exists():
+            Bundle.open(tmp_path / "killed")  # whatever there is serves
+    assert killed > 3
+    assert start("killed").wait(60) == 0
+
+    def files(out: str) -> dict[str, bytes]:
+        folder = tmp_path / out
+        return {
+            str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+        }
+
+    assert files("killed") == files("whole")
