@@ -12,12 +12,14 @@ Weights that lie in the checkpoint's own files bit for bit are pointed at, not c
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -193,13 +195,14 @@ def _quantise(
             f"expected 16 or more. Name a folder of GIFs: --calibration FOLDER"
         )
     attends = any("attn" in name for name, _ in encoder.model.visual.named_modules())
-    image = nncf.quantize(
-        towers["image"],
-        nncf.Dataset([picture[None] for picture in calibration]),
-        subset_size=len(calibration),
-        model_type=nncf.ModelType.TRANSFORMER if attends else None,
-    )
-    text = nncf.compress_weights(towers["text"], mode=nncf.CompressWeightsMode.INT8_SYM)
+    with quiet(), redirect_stdout(io.StringIO()):  # it draws bars and tables
+        image = nncf.quantize(
+            towers["image"],
+            nncf.Dataset([picture[None] for picture in calibration]),
+            subset_size=len(calibration),
+            model_type=nncf.ModelType.TRANSFORMER if attends else None,
+        )
+        text = nncf.compress_weights(towers["text"], mode=nncf.CompressWeightsMode.INT8_SYM)
     return {"image": image, "text": text}
 
 
@@ -319,9 +322,14 @@ def _gflop(encoder: OpenClipEncoder) -> float:
     """Floating-point operations (two a multiplication) of one picture, in 10⁹."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
-        encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))
-    return counter.get_total_flops() / 1e9
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention is not counted
+    try:
+        with FlopCounterMode(display=False) as counter:
+            encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return float(counter.get_total_flops() / 1e9)
 
 
 def _check_agreement(encoder: OpenClipEncoder, made: ExportedEncoder) -> None:

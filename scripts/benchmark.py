@@ -5,6 +5,8 @@ command  the whole search command, imports included, as a process of its own
 
 These take minutes, and are not part of "all":
 
+build       GIFs a second against the plain loop of open_clip's README and against the
+            machine's limit, agreement, and a second run over 10,000 files; ten minutes
 duplicates  precision and recall on edited copies of the bundle's GIFs; five minutes
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
@@ -23,11 +25,12 @@ from retrieval.search import Searcher
 from retrieval.settings import ROOT, STARTER
 from retrieval.training.corpus import load_messages
 
+from _bench_build import measure_build
 from _bench_duplicates import measure_duplicates
 from _bench_index import measure_sizes
 from _cli import parser_for, run
 
-WHAT = ("all", "query", "command", "duplicates", "index")
+WHAT = ("all", "query", "command", "build", "duplicates", "index")
 
 
 def main() -> None:
@@ -35,12 +38,21 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=WHAT, default="all", help="which of them")
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
     parser.add_argument("--runs", type=int, default=5, help="runs of the command")
-    parser.add_argument("--gifs", type=int, metavar="N", help="duplicates: the first N GIFs only")
+    parser.add_argument(
+        "--gifs",
+        type=int,
+        metavar="N",
+        help="build: how many GIFs (default 48); duplicates: the first N only",
+    )
     parser.add_argument(
         "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
     )
+    parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
     parser.add_argument("--dim", type=int, default=512, help="components a vector, for `index`")
     args = parser.parse_args()
+    if args.what == "build":
+        measure_build(args.gifs or 48, args.files)
+        return
     if args.what == "duplicates":
         measure_duplicates(args.index / MEDIA, Searcher.open(args.index).encoder, args.gifs)
         return

@@ -1,7 +1,7 @@
 """Train the `mini` checkpoint from emoji art, names and chat messages.
 
 Fetches the art (npm packages, about 40 MB), draws it, trains on the CPU and
-writes trained.safetensors beside the frozen text tower.
+writes trained.safetensors beside the frozen text tower, and exports both.
 """
 
 import time
@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from retrieval.encoder import LOCAL_DIR, export_folder
+from retrieval.export import export_encoder
+from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.presets import CHECKPOINTS
 from retrieval.training import art, corpus, trainer
 
@@ -59,6 +62,9 @@ def main() -> None:
     texts = corpus.training_texts(emoji)
     report(f"{len(emoji)} emoji, {sum(map(len, stills.values()))} stills, {len(texts)} texts")
     trainer.train(args.out, emoji, stills, texts, settings, report, only_read=args.only_read)
+    name = f"{LOCAL_DIR}{args.out}"
+    export_encoder(OpenClipEncoder(name), export_folder(name, None, "float32"))
+    report("exported")
 
 
 if __name__ == "__main__":

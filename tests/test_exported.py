@@ -90,7 +90,7 @@ def test_an_export_can_stand_alone(tiny: Path, tmp_path: Path):
     assert least_cosine(alone.encode_text(TEXTS), exact.encode_text(TEXTS)) >= 0.9999
 
 
-def test_bfloat16_and_int8_stay_close(tiny: Path, tmp_path: Path):
+def test_bfloat16_stays_close(tiny: Path):
     name = f"local-dir:{tiny}"
     exact = OpenClipEncoder(name)
     pictures = frames()
@@ -99,7 +99,10 @@ def test_bfloat16_and_int8_stay_close(tiny: Path, tmp_path: Path):
     assert least_cosine(rounded.encode_images(pictures), exact.encode_images(pictures)) >= 0.995
     assert load_encoder(name, precision="auto").precision in ("float32", "bfloat16")
 
-    pytest.importorskip("nncf")
+
+def test_int8_says_so_and_stays_close(tiny: Path, tmp_path: Path):
+    exact = OpenClipEncoder(f"local-dir:{tiny}")
+    pictures = frames()
     calibration = [exact.prepare(picture) for picture in pictures]
     small = export_encoder(exact, tmp_path / "int8", precision="int8", calibration=calibration)
     assert small.precision == "int8"
