@@ -66,6 +66,23 @@ def is_cut(data: bytes) -> bool:
     return False
 
 
+def is_only_extensions(packet: bytes) -> bool:
+    """True for a GIF's extension blocks with no frame after them, such as a closing comment.
+
+    >>> is_only_extensions(bytes.fromhex("21fe02686900"))
+    True
+    >>> is_only_extensions(bytes.fromhex("21f90161002c"))
+    False
+    """
+    at = 0
+    while at < len(packet) and packet[at] == 0x21:
+        at += 2
+        while at < len(packet) and packet[at]:
+            at += 1 + packet[at]
+        at += 1
+    return at > 0 and packet[at : at + 1] != b"\x2c"
+
+
 def _gif_palette_bytes(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retrieval.catalog import Facts
-from retrieval.containers import is_cut, is_stream, webp_delays_ms
+from retrieval.containers import is_cut, is_only_extensions, is_stream, webp_delays_ms
 from retrieval.errors import MediaError
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
@@ -219,9 +219,12 @@ def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
         pixels = stream.codec_context.width * stream.codec_context.height
         _check("max_pixels", pixels, limits.max_pixels)
         spans = []
+        is_gif = data[:3] == b"GIF"
         for packet in container.demux(stream):
             # an MP4 cut without re-encoding keeps frames that are not to be shown
-            if packet.size and packet.pts is not None and not packet.is_discard:
+            # what stands behind a GIF's last frame comes as a packet of its own
+            is_frame = not (is_gif and is_only_extensions(bytes(packet)))
+            if packet.size and packet.pts is not None and not packet.is_discard and is_frame:
                 spans.append((packet.pts, packet.duration or 0))
                 _check("max_frames", len(spans), limits.max_frames)
         if not spans:

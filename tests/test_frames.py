@@ -12,7 +12,7 @@ import av
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from conftest import BLUE, GREEN, RED, YELLOW
+from conftest import BLUE, GREEN, RED, YELLOW, save_gif
 from PIL import Image, ImageDraw
 
 from retrieval.errors import MediaError
@@ -269,3 +269,11 @@ def test_random_damage_is_a_media_error_or_a_picture(kind):
         except MediaError:
             refused += 1
     assert 0 < refused < 200  # some of it is seen, and not every changed byte is fatal
+
+
+def test_a_comment_behind_the_last_frame_is_no_frame(tmp_path: Path):
+    path = save_gif(tmp_path / "a.gif", [RED, BLUE, RED])
+    data = path.read_bytes().removesuffix(b";") + b"!\xfe\x02hi\0;"
+    plain, commented = read_media(path, 100), read_media(data, 100)
+    assert [f.index for f in commented.frames] == [f.index for f in plain.frames] == [0, 1, 2]
+    assert (commented.n_frames, commented.duration_ms) == (3, plain.duration_ms)
