@@ -85,7 +85,10 @@ def build_index(
         writing = time.monotonic()
         with BundleWriter(out, encoder.dim) as writer:
             vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
-            groups = group(vectors, starts)
+            # of the same GIFs in the same order: what it was
+            groups = earlier.groups_of(ids)
+            if groups is None or run.embedded:
+                groups = group(vectors, starts)
             plan = writer.write_index(index_kind)
             records = list(_records(run, journal, ids, groups, copy_media))
             writer.write_catalog(records)

@@ -8,10 +8,12 @@ what a build that was killed had embedded from the journal beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from retrieval.bundle import CATALOG, EMBEDDINGS, read_manifest
 from retrieval.catalog import Facts, Record, read_catalog
@@ -69,6 +71,12 @@ class Earlier:
             earlier.notes.append(f"Everything is embedded again: {reason}.")
             earlier.store = ShardStore()
         return earlier
+
+    def groups_of(self, ids: Sequence[str]) -> np.ndarray | None:
+        """The near-duplicate groups of the last build, if it was of just these GIFs."""
+        if list(self.records) != list(ids) or not all(gif_id in self.store for gif_id in ids):
+            return None
+        return np.array([record.group for record in self.records.values()], np.int64)
 
 
 @dataclass
