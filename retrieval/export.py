@@ -184,7 +184,8 @@ def _quantise(
     encoder: OpenClipEncoder, towers: dict[str, ov.Model], calibration: Sequence[np.ndarray]
 ) -> dict[str, ov.Model]:
     try:
-        import nncf
+        with redirect_stdout(io.StringIO()):  # its log goes to what standard output is now
+            import nncf
     except ImportError as error:
         raise CheckpointError(
             "int8 needs the package nncf. Install it: pip install -r requirements-export.txt"

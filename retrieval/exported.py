@@ -115,7 +115,10 @@ class ExportedEncoder:
         with self._lock:  # a compiled tower answers one thread at a time
             compiled = self._image if tower == "image" else self._text
             # the runtime's own buffer is used again by the next call
-            return np.concatenate([np.array(compiled(batch)[0]) for batch in inputs])
+            rows = np.concatenate([np.array(compiled(batch)[0]) for batch in inputs])
+        if self._description["precision"] == "int8":  # quantised, a unit length is not quite one
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
 
     @cached_property
     def _image(self) -> Any:

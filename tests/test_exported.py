@@ -106,6 +106,7 @@ def test_int8_says_so_and_stays_close(tiny: Path, tmp_path: Path):
     calibration = [exact.prepare(picture) for picture in pictures]
     small = export_encoder(exact, tmp_path / "int8", precision="int8", calibration=calibration)
     assert small.precision == "int8"
+    np.testing.assert_allclose(np.linalg.norm(small.encode_images(pictures), axis=1), 1, atol=1e-5)
     assert least_cosine(small.encode_images(pictures), exact.encode_images(pictures)) >= 0.97
     assert least_cosine(small.encode_text(TEXTS), exact.encode_text(TEXTS)) >= 0.99
 
