@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from retrieval.bundle import MEDIA, BundleWriter, Manifest
+from retrieval.bundle import MEDIA, BundleWriter, Manifest, recover
 from retrieval.catalog import DESCRIBED, Record
 from retrieval.containers import media_suffix
 from retrieval.duplicates import group
@@ -68,6 +68,7 @@ def build_index(
         "limits": asdict(limits),
     }
     with Journal(out, settings, fresh=fresh) as journal:
+        recover(out)
         earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
         run = IncrementalRun(
             source,

@@ -23,7 +23,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -201,7 +200,6 @@ class BundleWriter:
         self._out, self._dim = out, dim
         out.parent.mkdir(parents=True, exist_ok=True)
         self._partial = out.with_name(f".{out.name}.partial")
-        recover(out)
         shutil.rmtree(self._partial, ignore_errors=True)
         (self._partial / EMBEDDINGS).mkdir(parents=True)
         self._hashes: dict[str, str] = {}  # of files whose hash is known already
@@ -212,12 +210,7 @@ class BundleWriter:
     def __enter__(self) -> BundleWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def write_embeddings(self, gifs: Iterable[GifFrames]) -> tuple[np.ndarray, np.ndarray]:

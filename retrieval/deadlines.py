@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -38,12 +37,7 @@ class Deadline:
         self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._timer.cancel()
         _current.deadline = None
         with self._lock:  # from here on the socket is another request's
@@ -73,6 +67,7 @@ class _Watched:
         deadline: Deadline | None = getattr(_current, "deadline", None)
         if deadline is not None:
             deadline.watch(self.sock)
+        # mixed into a connection, which has it
         return super().getresponse()  # type: ignore[misc]
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from types import TracebackType
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -99,12 +98,7 @@ class Downloader:
     def __enter__(self) -> Downloader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -98,23 +98,34 @@ def read_embeddings(
         pq.read_table(path, columns=list(columns), read_dictionary=["gif_id"])
         for path in shards_in(folder)
     ]
-    table = pa.concat_tables(tables).unify_dictionaries()
-    codes = [np.asarray(chunk.indices) for chunk in table["gif_id"].chunks]
-    code = np.concatenate(codes) if codes else np.zeros(0, np.int32)
-    first = np.ones(len(code), bool)
-    first[1:] = code[1:] != code[:-1]
-    names = table["gif_id"].chunk(0).dictionary.take(pa.array(code[first])).to_pylist()
+    table = pa.concat_tables(tables)
+    names, starts = _runs(table)
     if names != list(ids):
         raise ValueError("the embeddings are of other GIFs than the catalogue")
     if vectors is None:
-        flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        vectors = flat.reshape(len(table), -1)
+        vectors = _vectors(table)
+    lengths = np.diff([*starts, len(table)])
     return FrameEmbeddings(
-        gif_numbers=np.cumsum(first, dtype=np.int32) - 1,
+        gif_numbers=np.repeat(np.arange(len(names), dtype=np.int32), lengths),
         frame_indices=table["frame_index"].to_numpy().astype(np.int32),
         times_ms=table["time_ms"].to_numpy().astype(np.int32),
         vectors=vectors,
     )
+
+
+def _runs(table: pa.Table) -> tuple[list[str], list[int]]:
+    """(gif ids, the row at which each one's frames start); ids come as a dictionary."""
+    column = table["gif_id"].unify_dictionaries().combine_chunks()
+    codes = np.asarray(column.indices)
+    first = np.ones(len(codes), bool)
+    first[1:] = codes[1:] != codes[:-1]
+    starts = np.flatnonzero(first)
+    return column.dictionary.take(pa.array(codes[starts])).to_pylist(), starts.tolist()
+
+
+def _vectors(table: pa.Table) -> np.ndarray:
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(table), -1)
 
 
 class ShardStore:
@@ -131,13 +142,8 @@ class ShardStore:
     def add(self, path: Path) -> None:
         """Take a shard in; what it holds of a GIF replaces what earlier ones held."""
         table = pq.read_table(path, columns=["gif_id"], read_dictionary=["gif_id"])
-        column = table["gif_id"].combine_chunks()
-        codes = np.asarray(column.indices)
-        first = np.ones(len(codes), bool)
-        first[1:] = codes[1:] != codes[:-1]
-        starts = np.flatnonzero(first).tolist()
-        names = column.dictionary.take(pa.array(codes[starts])).to_pylist()
-        stops = [*starts[1:], len(codes)]
+        names, starts = _runs(table)
+        stops = [*starts[1:], len(table)]
         for name, start, stop in zip(names, starts, stops, strict=True):
             self._where[name] = (len(self._paths), start, stop)
         self._paths.append(path)
@@ -158,12 +164,11 @@ class ShardStore:
     def _shard(self, number: int) -> FrameEmbeddings:
         if number not in self._open:
             table = pq.read_table(self._paths[number], columns=list(SCHEMA_NAMES[1:]))
-            flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             self._open[number] = FrameEmbeddings(
                 np.zeros(len(table), np.int32),
                 table["frame_index"].to_numpy(),
                 table["time_ms"].to_numpy(),
-                flat.reshape(len(table), -1),
+                _vectors(table),
             )
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +198,7 @@ class IncrementalRun:
                     self._resolve(task, task.seen.gif_id)
                     self._count()
                     continue
-            yield Work(task, lambda task=task: self._read(task))  # type: ignore[misc]
+            yield Work(task, partial(self._read, task))
 
     def _count(self) -> None:
         self._n_done += 1

@@ -41,7 +41,6 @@ class Seconds:
     """Where the time went; those of the workers are of their threads' processors."""
 
     decode: float = 0.0  # demux, decode, compare, resize: processor time in the workers
-    fetch: float = 0.0  # read or download, and hash: time in the workers
     encode: float = 0.0  # time in the calling thread
     wait: float = 0.0  # of the calling thread for the workers
 
@@ -113,13 +112,10 @@ class Pipeline:
         claimed: set[str] = set()
 
         def decode(piece: Work[T]) -> _Decoded[T]:
-            start = time.perf_counter()
             try:
                 data = piece.read()
             except MediaError as error:
                 return _Decoded(piece.subject, error=error)
-            finally:
-                self.seconds.fetch += time.perf_counter() - start
             gif_id = data if isinstance(data, str) else hashlib.sha256(data).hexdigest()
             if isinstance(data, str) or is_known(gif_id) or gif_id in claimed:
                 return _Decoded(piece.subject, gif_id)

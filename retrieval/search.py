@@ -130,8 +130,9 @@ class Searcher:
         self._ends = np.append(self._starts[1:], len(self._vectors))
         self._gif_of_row = np.repeat(np.arange(len(self._starts)), self._ends - self._starts)
         # Of an exact collection all means are held; of a larger one, those asked for are read.
-        everything = np.arange(len(self._starts))
-        self._all_means = self._means(everything) if collection.index.exact else None
+        self._all_means = None
+        if collection.index.exact:
+            self._all_means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
 
     @classmethod
     def open(cls, path: Path | str, encoder: Encoder | None = None) -> Searcher:
@@ -205,9 +206,8 @@ class Searcher:
     def means(self, gifs: Sequence[int] | np.ndarray) -> np.ndarray:
         """Unit mean embeddings of the GIFs with these numbers, float32 (n, dim)."""
         gifs = np.asarray(gifs, np.int64)
-        return self._means(gifs) if self._all_means is None else self._all_means[gifs]
-
-    def _means(self, gifs: np.ndarray) -> np.ndarray:
+        if self._all_means is not None:
+            return self._all_means[gifs]
         if not len(gifs):
             return np.zeros((0, self._vectors.shape[1]), np.float32)
         lengths = self._ends[gifs] - self._starts[gifs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from retrieval.build import DEFAULT_POOLING
 from retrieval.catalog import Record
@@ -58,7 +59,7 @@ def read_uploads(
             f"The files have {total / 1e6:,.0f} MB together; at most "
             f"{MAX_TOTAL_BYTES / 1e6:,.0f} MB are ranked. Take some out."
         )
-    work = [Work((name, data), lambda data=data: data) for name, data in files]  # type: ignore[misc]
+    work = [Work((name, data), partial(bytes, data)) for name, data in files]
     records: list[Record] = []
     gifs: list[GifFrames] = []
     skipped: list[Skipped] = []
