@@ -58,3 +58,13 @@ def ranks_of(scores: np.ndarray, relevant: np.ndarray) -> list[list[int]]:
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.arange(1, scores.shape[1] + 1)[None], axis=1)
     return [sorted(p[r].tolist()) for p, r in zip(place, relevant, strict=True)]
+
+
+def overlap_at_k(scores: np.ndarray, others: np.ndarray, k: int) -> float:
+    """Mean share of a query's first k that two score tables (n_queries, n_corpus) have in common.
+
+    >>> overlap_at_k(np.array([[3, 2, 1]]), np.array([[3, 1, 2]]), k=2)
+    0.5
+    """
+    firsts = [np.argsort(-table, axis=1, kind="stable")[:, :k] for table in (scores, others)]
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(*firsts, strict=True)]))

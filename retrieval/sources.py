@@ -19,7 +19,7 @@ from retrieval.frames import SUFFIXES
 from retrieval.items import Item, LeftOut, Source, describe, suffix_of, title_of
 from retrieval.lists import LIST_SUFFIXES, ListSource
 
-__all__ = ["Item", "LeftOut", "Source", "find_media", "open_source", "read_descriptions"]
+__all__ = ["Item", "LeftOut", "Source", "open_source", "read_descriptions"]
 
 DATASET = "dataset:"
 DESCRIPTIONS = ("metadata.jsonl", "metadata.csv")
@@ -84,19 +84,6 @@ class FolderSource(Source):
             yield Item(name, str(path), described, path=path, suffix=suffix_of(name))
         for name in sorted(unseen):
             self._leave_out(f"metadata: {name}", "described, but not in the folder")
-
-
-def find_media(source: Path) -> list[Path]:
-    """All files below the folder that look like media by their suffix, in path order.
-
-    Hidden files and folders are passed over. SourceError if there are none.
-    """
-    if not source.is_dir():
-        raise SourceError(f"{source} is no folder. Give a folder with GIFs in it.")
-    found = [source / name for name in _walk(source)]
-    if not found:
-        raise _nothing_in(source)
-    return found
 
 
 def _nothing_in(folder: Path) -> SourceError:

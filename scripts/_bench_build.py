@@ -25,12 +25,14 @@ import numpy as np
 from PIL import Image
 
 from retrieval.build import build_index
-from retrieval.bundle import MEDIA, Bundle
+from retrieval.bundle import MEDIA
 from retrieval.encoder import export_folder, load_encoder, probe_pixels
 from retrieval.exported import ExportedEncoder
 from retrieval.frames import read_media
 from retrieval.limit import matmul_gflops
+from retrieval.metrics import overlap_at_k
 from retrieval.open_clip_encoder import OpenClipEncoder
+from retrieval.search import Searcher
 from retrieval.settings import STARTER
 from retrieval.training.corpus import load_messages
 
@@ -181,27 +183,24 @@ def make_gifs(folder: Path, n: int) -> None:
 def print_agreement(folder: Path) -> None:
     """Top-10 lists of the development and test messages over the starter, with `mini`."""
     messages = [m.text for part in ("dev", "test") for m in load_messages(part)][:200]
-    lists: dict[str, list[set[int]]] = {}
-    plain: np.ndarray = np.zeros(0)
+    text_encoder = load_encoder("mini")
+    texts = text_encoder.encode_text(messages)
+    plain: np.ndarray | None = None
     for name, precision, frames in (
         ("float32", "float32", FRAMES),
         ("bfloat16", "bfloat16", FRAMES),
         ("int8", "int8", FRAMES),
         ("bfloat16, 6 frames", "bfloat16", FRAMES * 3 // 4),
     ):
-        encoder = exported("mini", precision)
         out = folder / "mini"
-        build_index(STARTER / MEDIA, out, encoder, frames=frames, fresh=True)
-        bundle = Bundle.open(out)
-        means = np.add.reduceat(bundle.embeddings.vectors, bundle.embeddings.starts(), axis=0)
-        means /= np.linalg.norm(means, axis=1, keepdims=True)
-        texts = load_encoder("mini").encode_text(messages)
-        lists[name] = [set(row) for row in np.argsort(-texts @ means.T, axis=1)[:, :10].tolist()]
-        if name == "float32":
+        report = build_index(
+            STARTER / MEDIA, out, exported("mini", precision), frames=frames, fresh=True
+        )
+        means = Searcher.open(out, text_encoder).means(range(report.n_gifs))
+        if plain is None:
             plain = means
             continue
-        pairs = zip(lists["float32"], lists[name], strict=True)
-        same = np.mean([len(a & b) / 10 for a, b in pairs])
+        same = overlap_at_k(texts @ plain.T, texts @ means.T, k=10)
         cosine = (plain * means).sum(axis=1).min()
         print(
             f"mini, {name}: cosine of GIFs to float32 {cosine:.4f} at least; top-10 lists of "

@@ -12,15 +12,13 @@ python scripts/export_encoder.py --model mini --precision int8 --calibration my-
 import time
 from pathlib import Path
 
-import numpy as np
-
 from retrieval.bundle import MEDIA
 from retrieval.catalog import Record
 from retrieval.encoder import Encoder, export_folder
 from retrieval.evaluation import relevant_to
 from retrieval.export import export_encoder
 from retrieval.frames import read_media
-from retrieval.metrics import hit_rate_at_k, ranks_of
+from retrieval.metrics import hit_rate_at_k, overlap_at_k, ranks_of
 from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.settings import STARTER
 from retrieval.sources import open_source
@@ -74,37 +72,24 @@ def one_frame_each(folder: Path) -> list:
 def print_agreement(exact: Encoder, made: Encoder) -> None:
     """Cosines, overlap of top-10 lists, and hit@5 of both, one frame a GIF."""
     items = list(open_source(STARTER / MEDIA, limit=N_PICTURES))
-    pictures = [read_media(item.path, 1).frames[0].image for item in items if item.path]
+    pictures = one_frame_each(STARTER / MEDIA)
     messages = load_messages("dev")
     texts = [message.text for message in messages]
     records = [Record(item.name, item.uri, **item.described) for item in items]
     relevant = relevant_to(messages, records)
-    scores = []
-    for tower, inputs in (("image", pictures), ("text", texts)):
-        encode = [
-            getattr(e, "encode_images" if tower == "image" else "encode_text")
-            for e in (exact, made)
-        ]
-        ours, theirs = (function(inputs) for function in encode)
+    images = [encoder.encode_images(pictures) for encoder in (exact, made)]
+    words = [encoder.encode_text(texts) for encoder in (exact, made)]
+    for tower, (ours, theirs) in (("image", images), ("text", words)):
         cosines = (ours * theirs).sum(axis=1)
         least, mean = cosines.min(), cosines.mean()
         print(f"{tower}: cosine to torch in float32 {least:.5f} at least, {mean:.5f} on average")
-        scores.append((ours, theirs))
-    (images_1, images_2), (texts_1, texts_2) = scores
-    before, after = texts_1 @ images_1.T, texts_2 @ images_2.T
-    overlap = np.mean(
-        [len(set(a) & set(b)) / 10 for a, b in zip(top_10(before), top_10(after), strict=True)]
-    )
+    before, after = (text @ image.T for text, image in zip(words, images, strict=True))
+    overlap = overlap_at_k(before, after, k=10)
     hits = [hit_rate_at_k(ranks_of(s, relevant), 5) for s in (before, after)]
     print(
         f"top-10 lists of {len(texts)} messages over {len(pictures)} pictures: {overlap:.1%} the "
         f"same; hit@5 {hits[0]:.1%} before, {hits[1]:.1%} after"
     )
-
-
-def top_10(scores: np.ndarray) -> list[list[int]]:
-    """The ten best columns of each row."""
-    return np.argsort(-scores, axis=1)[:, :10].tolist()
 
 
 if __name__ == "__main__":
