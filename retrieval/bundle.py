@@ -8,8 +8,8 @@
     media/                     the GIFs themselves, where they were copied in
 
 Opening checks that all parts are there, whole, and fit one another. Writing happens
-beside the old bundle and is swapped in by a rename, so that a build that dies leaves
-the old one serving.
+beside the old bundle, and the two are exchanged in one step, so that a build that dies
+leaves the old one serving.
 """
 
 from __future__ import annotations

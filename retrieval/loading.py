@@ -16,7 +16,7 @@ from retrieval.encoder import Encoder, Pixels, load_encoder
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
 
-# Shares of the wait, measured with `mini`: importing torch and open_clip is most of it.
+# Shares of the wait, as the bar shows it: the checkpoint is most of it.
 STEPS = {"loading_index": 0.1, "loading_checkpoint": 0.3}
 
 
@@ -24,7 +24,8 @@ class OneThreadEncoder:
     """An encoder that works in one thread of its own, whoever calls.
 
     A page runs in a new thread each time, and torch sets up its own threads anew for
-    each: a warm message took 100 ms and more that way, and takes 7 ms this way. It also
+    each: with a checkpoint in torch a warm message took 100 ms and more that way, and takes
+    7 ms this way. It also
     keeps twenty people's queries from fighting over two cores.
     """
 
