@@ -7,7 +7,6 @@ what a build that was killed had embedded from the journal beside it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -198,7 +197,8 @@ class IncrementalRun:
                     self._resolve(task, task.seen.gif_id)
                     self._count()
                     continue
-            yield Work(task, partial(self._read, task))
+            keep = None if item.path or not self._keep_downloads else self._journal.keep_download
+            yield Work(task, partial(self._read, task), keep)
 
     def _count(self) -> None:
         self._n_done += 1
@@ -217,12 +217,8 @@ class IncrementalRun:
             task.etag, task.last_modified = fetched.etag, fetched.last_modified
             if fetched.data is None:
                 return seen.gif_id
-            data = fetched.data
-        else:
-            data = item.data or b""
-        if self._keep_downloads and data:
-            self._journal.keep_download(hashlib.sha256(data).hexdigest(), data)
-        return data
+            return fetched.data
+        return item.data or b""
 
     def _note(self, done: Done[Task]) -> None:
         task = done.subject

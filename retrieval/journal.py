@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -190,7 +190,7 @@ def _write_seen(rows: Iterable[Seen], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=_SCHEMA), path)
 
 
-def _write_whole(file: Path, write: Any) -> None:
+def _write_whole(file: Path, write: Callable[[Path], object]) -> None:
     """Write a file under another name, and rename it once it is safely on the disk."""
     partial = file.with_name(f"{file.name}.partial")
     write(partial)

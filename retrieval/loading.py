@@ -25,8 +25,7 @@ class OneThreadEncoder:
 
     A page runs in a new thread each time, and torch sets up its own threads anew for
     each: with a checkpoint in torch a warm message took 100 ms and more that way, and takes
-    7 ms this way. It also
-    keeps twenty people's queries from fighting over two cores.
+    7 ms this way. It also keeps twenty people's queries from fighting over two cores.
     """
 
     def __init__(self, encoder: Encoder):

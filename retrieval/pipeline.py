@@ -48,10 +48,11 @@ class Seconds:
 @dataclass(frozen=True)
 class Work(Generic[T]):
     """One thing to embed. `read`, called in a worker, brings its bytes, or the SHA-256 of
-    bytes that came before; it may raise MediaError."""
+    bytes that came before; it may raise MediaError. `keep` gets their SHA-256 and them."""
 
     subject: T
     read: Callable[[], bytes | str]
+    keep: Callable[[str, bytes], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,12 @@ class Pipeline:
                 data = piece.read()
             except MediaError as error:
                 return _Decoded(piece.subject, error=error)
-            gif_id = data if isinstance(data, str) else hashlib.sha256(data).hexdigest()
-            if isinstance(data, str) or is_known(gif_id) or gif_id in claimed:
+            if isinstance(data, str):
+                return _Decoded(piece.subject, data)
+            gif_id = hashlib.sha256(data).hexdigest()
+            if piece.keep and data:
+                piece.keep(gif_id, data)
+            if is_known(gif_id) or gif_id in claimed:
                 return _Decoded(piece.subject, gif_id)
             claimed.add(gif_id)
             with self._decoding:
