@@ -91,10 +91,10 @@ def build_index(
             if groups is None or run.embedded:
                 groups = group(vectors, starts)
             plan = writer.write_index(index_kind)
-            records = list(_records(run, journal, ids, groups, copy_media))
+            records = list(_records(run, ids, groups, copy_media))
             writer.write_catalog(records)
             if copy_media:
-                _copy_media(writer, records, run, earlier, journal, out, source)
+                _copy_media(writer, records, run, journal, source)
             n_near = int((groups != np.arange(len(ids))).sum())
             manifest = writer.finish(
                 Manifest(
@@ -136,7 +136,7 @@ def build_index(
 
 
 def _records(
-    run: IncrementalRun, journal: Journal, ids: list[str], groups: np.ndarray, copy_media: bool
+    run: IncrementalRun, ids: list[str], groups: np.ndarray, copy_media: bool
 ) -> Iterator[Record]:
     taken: set[str] = set()
     for gif_id, leader in zip(ids, groups.tolist(), strict=True):
@@ -146,7 +146,7 @@ def _records(
         if copy_media:
             name = item.name
             if name in taken or not _stays_inside(name):
-                name = gif_id[:16] + (item.suffix or _suffix(journal.download(gif_id)))
+                name = gif_id[:16] + (item.suffix or _suffix(run.media_of(gif_id)))
             taken.add(name)
             uri = f"{MEDIA}/{name}"
         yield Record(
@@ -159,9 +159,9 @@ def _records(
         )
 
 
-def _suffix(file: Path) -> str:
-    """By its content; "" for one that is not there any more, being in the old bundle."""
-    return media_suffix(file.read_bytes()[:32]) if file.is_file() else ""
+def _suffix(file: Path | None) -> str:
+    """By its content, where the address does not say it."""
+    return media_suffix(file.read_bytes()) if file else ""
 
 
 def _stays_inside(name: str) -> bool:
@@ -174,21 +174,16 @@ def _copy_media(
     writer: BundleWriter,
     records: list[Record],
     run: IncrementalRun,
-    earlier: Earlier,
     journal: Journal,
-    out: Path,
     source: Source,
 ) -> None:
     """Bring the media into the new bundle, and what is known of them: it is a source, too."""
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
-        before = earlier.records.get(record.id)
-        kept = out / before.uri if before and before.uri.startswith(f"{MEDIA}/") else None
-        if kept and kept.is_file():
-            writer.add_media(name, kept, record.id)
-        else:
-            path = run.first[record.id].item.path or journal.download(record.id)
-            writer.add_media(name, path, record.id)
+        file = run.media_of(record.id) or run.first[record.id].item.path
+        if file is None:
+            raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
+        writer.add_media(name, file, record.id)
     if isinstance(source, FolderSource):
         for name in KEPT_BESIDE:
             if (source.folder / name).is_file():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.bundle import CATALOG, EMBEDDINGS, read_manifest
+from retrieval.bundle import CATALOG, EMBEDDINGS, MEDIA, read_manifest
 from retrieval.catalog import Facts, Record, read_catalog
 from retrieval.downloads import Downloader
 from retrieval.embeddings import GifFrames, ShardStore, shards_in
@@ -37,6 +37,7 @@ Progress = Callable[[int, "int | None"], None]  # (files done, files in all, if 
 class Earlier:
     """What the bundle of the last build has that can be used again."""
 
+    folder: Path | None = None  # of the bundle, if there is one
     store: ShardStore = field(default_factory=ShardStore)
     records: dict[str, Record] = field(default_factory=dict)  # by id
     notes: list[str] = field(default_factory=list)  # what a person should know, in sentences
@@ -47,6 +48,7 @@ class Earlier:
         earlier = cls()
         if not out.exists():
             return earlier
+        earlier.folder = out
         try:
             manifest = read_manifest(out)
             earlier.records = {record.id: record for record in read_catalog(out / CATALOG)}
@@ -71,6 +73,14 @@ class Earlier:
             earlier.notes.append(f"Everything is embedded again: {reason}.")
             earlier.store = ShardStore()
         return earlier
+
+    def media_of(self, gif_id: str) -> Path | None:
+        """The GIF's file in the bundle, if it was copied there."""
+        record = self.records.get(gif_id)
+        if self.folder is None or record is None or not record.uri.startswith(f"{MEDIA}/"):
+            return None
+        file = self.folder / record.uri
+        return file if file.is_file() else None
 
     def groups_of(self, ids: Sequence[str]) -> np.ndarray | None:
         """The near-duplicate groups of the last build, if it was of just these GIFs."""
@@ -176,6 +186,19 @@ class IncrementalRun:
         unfinished = self._journal.unfinished
         return unfinished[gif_id] if gif_id in unfinished else self._earlier.store[gif_id]
 
+    def media_of(self, gif_id: str) -> Path | None:
+        """A file with these bytes, in the last build's bundle or kept of a download."""
+        kept = self._journal.download(gif_id)
+        return self._earlier.media_of(gif_id) or (kept if kept.is_file() else None)
+
+    def _is_enough(self, seen: Seen | None) -> bool:
+        """Whether an address that has not changed since need not be downloaded again."""
+        return (
+            seen is not None
+            and self._is_known(seen.gif_id)
+            and (not self._keep_downloads or self.media_of(seen.gif_id) is not None)
+        )
+
     def _is_known(self, gif_id: str) -> bool:
         facts = self.facts.get(gif_id)
         return facts is not None and self._limits.allow(facts)
@@ -210,9 +233,8 @@ class IncrementalRun:
         if item.path:
             return read_bytes(item.path, self._limits)
         if item.url:
-            seen = task.seen
-            if seen is None or seen.reason or not self._is_known(seen.gif_id):
-                seen = Seen(task.key)
+            seen = task.seen if self._is_enough(task.seen) else None
+            seen = seen or Seen(task.key)
             fetched = self._downloader.fetch(item.url, seen.etag, seen.last_modified)
             task.etag, task.last_modified = fetched.etag, fetched.last_modified
             if fetched.data is None:
@@ -224,7 +246,7 @@ class IncrementalRun:
         task = done.subject
         if done.error:
             before = task.seen.gif_id if task.seen else ""
-            if isinstance(done.error, UnavailableError) and self._is_known(before):
+            if isinstance(done.error, UnavailableError) and self._is_enough(task.seen):
                 self.notes.append(f"{task.item.name} is kept as it was: {done.error}.")
                 self._resolve(task, before)
             else:

@@ -4,7 +4,11 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -136,6 +140,41 @@ def test_a_source_that_went_away_leaves_the_bundle(tmp_path: Path, library: Path
     with pytest.raises(SourceError, match=r"None of the 4 files .* the first: a-red"):
         build(library, tmp_path / "b")
     assert len(titles(tmp_path / "b")) == 4
+
+
+@pytest.fixture
+def address(library: Path) -> Iterator[str]:
+    """The library on a server of its own; it answers 304 to what has not changed."""
+    handler = partial(QuietHandler, directory=str(library))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args) -> None:
+        pass
+
+
+def test_addresses_are_copied_once_and_whenever_copies_are_first_wanted(
+    tmp_path: Path, library: Path, address: str
+):
+    urls = tmp_path / "urls.txt"
+    urls.write_text(f"{address}/a-red.gif\n{address}/gone.gif\n{address}/deep/c-green.gif\n")
+    out = tmp_path / "b"
+    first, n = build(urls, out)
+    assert (n, [s.path for s in first.skipped]) == (2, [f"{address}/gone.gif"])
+    assert [r.uri for r in Bundle.open(out).records] == [
+        f"{address}/a-red.gif",
+        f"{address}/deep/c-green.gif",
+    ]
+    for _ in range(2):  # the copies are wanted for the first time, and again
+        report, n = build(urls, out, copy_media=True)
+        assert (report.n_gifs, n) == (2, 0)
+        bundle = Bundle.open(out)
+        copies = [Path(bundle.media_path(record)).read_bytes() for record in bundle.records]
+        assert copies == [(library / f).read_bytes() for f in ("a-red.gif", "deep/c-green.gif")]
 
 
 PROGRAM = """
