@@ -37,33 +37,51 @@ def media_suffix(data: bytes) -> str:
     return ".webm" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
 
 
-def is_cut(data: bytes) -> bool:
-    """True for a GIF or an MP4 that ends inside a frame; ffmpeg shows the rest as if whole.
-
-    A GIF that lacks only its trailer has all its frames, and passes.
-    """
-    if data[4:8] == b"ftyp":
-        at, end = 0, len(data)
-        while at + 16 <= end:
-            size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-            if size == 1:
-                size = int.from_bytes(data[at + 8 : at + 16], "big")
-            if kind == b"mdat" and at + size > end:
-                return True
-            if size < 8:  # 0 means: up to the end of the file
-                break
-            at += size
-    elif data[:6] in (b"GIF87a", b"GIF89a"):
-        try:
-            at = 13 + _gif_palette_bytes(data[10])
-            while at < len(data) and data[at] in b"\x21\x2c":  # an extension, a frame
-                at += 2 if data[at] == 0x21 else 11 + _gif_palette_bytes(data[at + 9])
-                while data[at]:
-                    at += 1 + data[at]
-                at += 1
-        except IndexError:
+def is_cut_mp4(data: bytes) -> bool:
+    """True for an MP4 that ends inside its pictures; ffmpeg shows the rest as if whole."""
+    if data[4:8] != b"ftyp":
+        return False
+    at, end = 0, len(data)
+    while at + 16 <= end:
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if kind == b"mdat" and at + size > end:
             return True
+        if size < 8:  # 0 means: up to the end of the file
+            break
+        at += size
     return False
+
+
+def gif_standalone_frames(data: bytes) -> list[bool]:
+    """For each frame of a GIF, whether it can be decoded without the frames before it.
+
+    Such a frame covers the whole picture, has no transparent colour, and leaves nothing
+    of what was before to come back (disposal 3); without a control extension of its own
+    it is not counted on. EOFError if the file ends inside a frame, which ffmpeg shows as
+    if it were whole; one that lacks only its trailer has all its frames.
+    """
+    whole = bytes(4) + data[6:10]  # left, top, width, height
+    standalone: list[bool] = []
+    opaque = False
+    try:
+        at = 13 + _gif_palette_bytes(data[10])
+        while at < len(data) and data[at] in b"\x21\x2c":  # an extension, a frame
+            if data[at] == 0x21:
+                if data[at + 1] == 0xF9:
+                    opaque = not data[at + 3] & 1 and data[at + 3] >> 2 & 7 != 3
+                at += 2
+            else:
+                standalone.append(opaque and data[at + 1 : at + 9] == whole)
+                opaque = False
+                at += 11 + _gif_palette_bytes(data[at + 9])
+            while data[at]:
+                at += 1 + data[at]
+            at += 1
+    except IndexError as error:
+        raise EOFError("the file ends in the middle of a frame") from error
+    return standalone
 
 
 def is_only_extensions(packet: bytes) -> bool:

@@ -3,16 +3,19 @@
 GIF, APNG, MP4 and WebM are decoded by PyAV (its demuxer tells every frame's time
 without decoding one, and it is faster than Pillow on GIF); JPEG, PNG and WebP by
 Pillow through imageio. Frames are spread evenly in time, not in index, and a frame
-that looks like the one before it is dropped, so that a still costs one frame.
+that looks like the one before it is dropped, so that a still costs one frame. Of a GIF,
+frames that neither are wanted nor shine through in one that is are not decoded.
 Everything is bounded before it is decoded; what is over a bound is a MediaError.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,7 +26,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retrieval.catalog import Facts
-from retrieval.containers import is_cut, is_only_extensions, is_stream, webp_delays_ms
+from retrieval.containers import (
+    gif_standalone_frames,
+    is_cut_mp4,
+    is_only_extensions,
+    is_stream,
+    webp_delays_ms,
+)
 from retrieval.errors import MediaError
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
@@ -54,8 +63,13 @@ class Limits:
         )
 
 
+# Of a file that was indexed, and so was within some bounds.
+UNBOUNDED = Limits(sys.maxsize, sys.maxsize, sys.maxsize, sys.maxsize)
+
 T = TypeVar("T")
 Convert = Callable[[Image.Image], T]
+# Frames with these indices (ascending), RGB on white.
+Decode = Callable[[Sequence[int]], Iterator[Image.Image]]
 
 
 @dataclass(frozen=True)
@@ -100,19 +114,11 @@ def convert_media(
         raise ValueError(f"n is {n}; expected at least 1 frame")
     limits = limits or Limits()
     data = read_bytes(source, limits)
-    with _named_errors(limits):
-        if is_cut(data):
-            raise MediaError("damaged or incomplete (the file ends in the middle of a frame)")
-        if is_stream(data):
-            starts, duration_ms = _timeline(data, limits)
-            decode = _decode_stream
-        else:
-            starts, duration_ms = _picture_timeline(data, limits)
-            decode = _decode_picture
+    with _named_errors(limits), _opened(data, limits) as (starts, duration_ms, decode):
         wanted = spread(starts, duration_ms, n)
         frames: list[Frame[T]] = []
         size, last = (0, 0), None
-        for index, image in zip(wanted, decode(data, wanted), strict=True):
+        for index, image in zip(wanted, decode(wanted), strict=True):
             size = size if frames else image.size
             thumbnail = _thumbnail(image)
             if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
@@ -173,16 +179,75 @@ def read_frames(source: Path | bytes, indices: Sequence[int]) -> list[Image.Imag
 
     MediaError if one of them cannot be decoded.
     """
-    data = read_bytes(source)
-    with _named_errors(Limits()):
-        decode = _decode_stream if is_stream(data) else _decode_picture
-        return list(decode(data, indices))
+    data = read_bytes(source, UNBOUNDED)
+    with _named_errors(UNBOUNDED), _opened(data, UNBOUNDED) as (_, _, decode):
+        return list(decode(indices))
 
 
-def _decode_stream(data: bytes, indices: Sequence[int]) -> Iterator[Image.Image]:
+def _opened(data: bytes, limits: Limits) -> AbstractContextManager[tuple[list[int], int, Decode]]:
+    """(start of each frame in ms from 0, duration in ms, how to decode), nothing decoded yet."""
+    return _opened_stream(data, limits) if is_stream(data) else _opened_picture(data, limits)
+
+
+@contextmanager
+def _opened_stream(data: bytes, limits: Limits) -> Iterator[tuple[list[int], int, Decode]]:
+    """A GIF, APNG, MP4 or WebM; opened and demuxed once.
+
+    ffmpeg's GIF demuxer shows a frame without a delay for 100 ms, as browsers do.
+    """
+    is_gif = data[:3] == b"GIF"
+    standalone = gif_standalone_frames(data) if is_gif else []
+    if is_cut_mp4(data):
+        raise EOFError("the file ends in the middle of a frame")
+    # ffmpeg would decode some frames of a GIF, 8 ms at 480 × 270, to learn what its header says
+    options = {"probesize": "32"} if is_gif else {}
+    with av.open(io.BytesIO(data), "r", options=options) as container:
+        if not container.streams.video:
+            raise MediaError("no pictures in it, only sound")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise MediaError("a film in a codec that is not known here")
+        pixels = stream.codec_context.width * stream.codec_context.height
+        _check("max_pixels", pixels, limits.max_pixels)
+        packets, spans = [], []
+        for packet in container.demux(stream):
+            if is_gif and is_only_extensions(bytes(packet)):
+                continue  # what stands behind a GIF's last frame comes as a packet of its own
+            packets.append(packet)
+            # an MP4 cut without re-encoding keeps frames that are not to be shown
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                spans.append((packet.pts, packet.duration or 0))
+                _check("max_frames", len(spans), limits.max_frames)
+        if not spans:
+            raise MediaError("no frames in it")
+        to_ms = 1000 * float(stream.time_base or 1)
+        spans.sort()  # films store frames in decoding order
+        first = spans[0][0]
+        starts = [round((pts - first) * to_ms) for pts, _ in spans]
+        duration_ms = round((spans[-1][0] - first + spans[-1][1]) * to_ms)
+        _check("max_duration_ms", duration_ms, limits.max_duration_ms)
+        if len(standalone) != len(spans):
+            standalone = []
+        decode = partial(_decode_packets, stream, packets, standalone)
+        yield starts, duration_ms if len(starts) > 1 else 0, decode
+
+
+def _decode_packets(
+    stream: av.VideoStream,
+    packets: Sequence[av.Packet],
+    standalone: Sequence[bool],
+    indices: Sequence[int],
+) -> Iterator[Image.Image]:
+    """Decoded frames; where it is known of each packet whether it stands alone, only what
+    is needed is decoded."""
     wanted = set(indices)
-    with av.open(io.BytesIO(data), "r") as container:
-        for index, decoded in enumerate(container.decode(video=0)):
+    needed = needed_frames(indices, standalone) if standalone else range(len(packets))
+    index = 0  # of the frame that comes next
+    for number, packet in enumerate(packets):
+        if number not in needed:
+            index += 1
+            continue
+        for decoded in stream.decode(packet):
             if index in wanted:
                 image = _rgb(decoded)
                 if decoded.rotation:  # a film from a phone that was held upright
@@ -191,7 +256,26 @@ def _decode_stream(data: bytes, indices: Sequence[int]) -> Iterator[Image.Image]
                 wanted.discard(index)
                 if not wanted:
                     return
+            index += 1
     raise MediaError(f"damaged or incomplete (frame {min(wanted)} is missing)")
+
+
+def needed_frames(indices: Sequence[int], standalone: Sequence[bool]) -> set[int]:
+    """What to decode for the frames with these indices: what they are drawn upon, too.
+
+    The first frame always: the palette comes with it.
+
+    >>> sorted(needed_frames([4, 8], [True, False, False, True, False, True, True, False, False]))
+    [0, 3, 4, 6, 7, 8]
+    """
+    needed = {0}
+    for index in indices:
+        while index not in needed and index < len(standalone):
+            needed.add(index)
+            if standalone[index]:
+                break
+            index -= 1
+    return needed
 
 
 def _rgb(decoded: av.VideoFrame) -> Image.Image:
@@ -205,43 +289,14 @@ def _rgb(decoded: av.VideoFrame) -> Image.Image:
     return on_white(Image.fromarray(decoded.to_ndarray(format="rgba")))
 
 
-def _timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
-    """(start of each frame in ms from 0, duration in ms), undecoded.
-
-    ffmpeg's GIF demuxer shows a frame without a delay for 100 ms, as browsers do.
-    """
-    with av.open(io.BytesIO(data), "r") as container:
-        if not container.streams.video:
-            raise MediaError("no pictures in it, only sound")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise MediaError("a film in a codec that is not known here")
-        pixels = stream.codec_context.width * stream.codec_context.height
-        _check("max_pixels", pixels, limits.max_pixels)
-        spans = []
-        is_gif = data[:3] == b"GIF"
-        for packet in container.demux(stream):
-            # an MP4 cut without re-encoding keeps frames that are not to be shown
-            # what stands behind a GIF's last frame comes as a packet of its own
-            is_frame = not (is_gif and is_only_extensions(bytes(packet)))
-            if packet.size and packet.pts is not None and not packet.is_discard and is_frame:
-                spans.append((packet.pts, packet.duration or 0))
-                _check("max_frames", len(spans), limits.max_frames)
-        if not spans:
-            raise MediaError("no frames in it")
-        to_ms = 1000 * float(stream.time_base or 1)
-    spans.sort()  # films store frames in decoding order
-    first = spans[0][0]
-    starts = [round((pts - first) * to_ms) for pts, _ in spans]
-    duration_ms = round((spans[-1][0] - first + spans[-1][1]) * to_ms)
-    _check("max_duration_ms", duration_ms, limits.max_duration_ms)
-    return starts, duration_ms if len(starts) > 1 else 0
-
-
-def _picture_timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
+@contextmanager
+def _opened_picture(data: bytes, limits: Limits) -> Iterator[tuple[list[int], int, Decode]]:
+    """A JPEG, PNG or WebP."""
     with Image.open(io.BytesIO(data)) as header:
         width, height = header.size
         count = getattr(header, "n_frames", 1) if header.format == "WEBP" else 1
+        # Pillow's own conversion to RGBA clips 16-bit grey to white
+        mode = None if header.mode.startswith("I;16") else "RGBA"
     _check("max_pixels", width * height, limits.max_pixels)
     _check("max_frames", count, limits.max_frames)
     delays_ms = webp_delays_ms(data) if count > 1 else [0]
@@ -249,20 +304,17 @@ def _picture_timeline(data: bytes, limits: Limits) -> tuple[list[int], int]:
         raise MediaError(f"damaged or incomplete ({len(delays_ms)} of {count} frames have a time)")
     *starts, duration_ms = accumulate(delays_ms, initial=0)
     _check("max_duration_ms", duration_ms, limits.max_duration_ms)
-    return starts, duration_ms
 
+    def decode(indices: Sequence[int]) -> Iterator[Image.Image]:
+        with iio.imopen(io.BytesIO(data), "r", plugin="pillow") as file:
+            for index in indices:
+                # imageio.v3 types only what all its plugins take; these two are Pillow's
+                pixels = file.read(index=index, mode=mode, rotate=True)  # type: ignore[call-arg]
+                if pixels.dtype == np.uint16:
+                    pixels = (pixels >> 8).astype(np.uint8)
+                yield on_white(Image.fromarray(pixels))
 
-def _decode_picture(data: bytes, indices: Sequence[int]) -> Iterator[Image.Image]:
-    with Image.open(io.BytesIO(data)) as header:
-        # Pillow's own conversion to RGBA clips 16-bit grey to white
-        mode = None if header.mode.startswith("I;16") else "RGBA"
-    with iio.imopen(io.BytesIO(data), "r", plugin="pillow") as file:
-        for index in indices:
-            # imageio.v3 types only what all its plugins take; these two are Pillow's
-            pixels = file.read(index=index, mode=mode, rotate=True)  # type: ignore[call-arg]
-            if pixels.dtype == np.uint16:
-                pixels = (pixels >> 8).astype(np.uint8)
-            yield on_white(Image.fromarray(pixels))
+    yield starts, duration_ms, decode
 
 
 def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:

@@ -16,6 +16,7 @@ import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, save_gif
 from PIL import Image, ImageDraw
 
+from retrieval.containers import gif_standalone_frames
 from retrieval.errors import MediaError
 from retrieval.frames import SUFFIXES, Limits, on_white, read_media
 
@@ -206,6 +207,49 @@ def test_gif_transparency_and_disposal_look_as_in_pillow(disposal, background):
             assert frame.image == on_white(expected)
     cleared = disposal not in (0, 1)  # the first square is gone, or still there
     assert_colour(frames[3].image, WHITE if cleared else RED, at=(2, 10))
+
+
+def gif_block(picture: Image.Image, at: tuple[int, int], flags: int | None) -> bytes:
+    """One frame of a GIF; `flags` are those of its control extension, None for no extension."""
+    one = save([picture], "GIF", optimize=False)
+    palette_end = 13 + 3 * 2 ** ((one[10] & 7) + 1)
+    start = one.index(b"\x2c", palette_end)
+    control = b"" if flags is None else bytes([0x21, 0xF9, 4, flags, 10, 0, 0, 0])
+    box = struct.pack("<4H", *at, *picture.size)
+    return (
+        control
+        + b"\x2c"
+        + box
+        + bytes([0x80 | one[10] & 7])
+        + one[13:palette_end]
+        + one[start + 10 : -1]
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_that_are_not_decoded_leave_no_mark_on_those_that_are(seed: int):
+    """Whole and partial frames, opaque or not, of every disposal, in any order."""
+    rng = random.Random(seed)
+    data = save(plain([WHITE], size=(24, 16)), "GIF")[:13]
+    data = data[:10] + b"\0" + data[11:]  # no palette for all
+    blocks, n_alone = [], 0
+    for number in range(30):
+        full = number == 0 or rng.random() < 0.6
+        size, at = ((24, 16), (0, 0)) if full else ((10, 7), (rng.randrange(14), rng.randrange(9)))
+        noise = bytes(rng.randrange(4) for _ in range(size[0] * size[1]))
+        picture = Image.frombytes("P", size, noise)
+        picture.putpalette([rng.randrange(256) for _ in range(12)])
+        clear, disposal = int(rng.random() < 0.3), rng.choice([0, 1, 1, 2, 3])
+        n_alone += full and not clear and disposal != 3
+        blocks.append(gif_block(picture, at, clear | disposal << 2))
+    data += b"".join(blocks) + b";"
+    assert sum(gif_standalone_frames(data)) == n_alone > 5
+    whole = {frame.index: frame.image for frame in read_media(data, n=30).frames}
+    assert len(whole) > 25  # so nearly all of them were decoded, in order
+    for n in (1, 3, 7):
+        for frame in read_media(data, n=n).frames:
+            assert frame.image == whole[frame.index], (n, frame.index)
+    assert gif_standalone_frames(data[:13] + gif_block(picture, (0, 0), None) + b";") == [False]
 
 
 @pytest.mark.parametrize("kind", [*MOVING, "png", "jpeg"])
