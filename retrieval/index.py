@@ -328,12 +328,29 @@ def _sample(chunks: Chunks, plan: IndexPlan) -> np.ndarray:
 
 
 def _blocks(chunks: Chunks, plan: IndexPlan) -> Iterator[np.ndarray]:
-    """The chunks in pieces of at most ROWS_AT_ONCE rows."""
+    """The rows in blocks of ROWS_AT_ONCE, wherever the chunks end.
+
+    BLAS may round a row by the size of the block it comes in (seen on a Zen processor),
+    and with it the bytes of the index.
+    """
+    block: list[np.ndarray] = []
+    n_rows = 0
     for chunk in chunks():
         if chunk.ndim != 2 or chunk.shape[1] != plan.dim:
             raise _not_as_planned(plan, f"a chunk of shape {chunk.shape} came")
-        for start in range(0, len(chunk), ROWS_AT_ONCE):
-            yield chunk[start : start + ROWS_AT_ONCE]
+        while len(chunk):
+            piece, chunk = np.split(chunk, [ROWS_AT_ONCE - n_rows])
+            block.append(piece)
+            n_rows += len(piece)
+            if n_rows == ROWS_AT_ONCE:
+                yield _joined(block)
+                block, n_rows = [], 0
+    if block:
+        yield _joined(block)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _not_as_planned(plan: IndexPlan, found: str) -> IndexKindError:

@@ -31,6 +31,9 @@ from retrieval.frames import DEFAULT_FRAMES, Limits, Media, convert_media
 # and 40 MB at 8 frames of 224 × 224.
 AHEAD = 32
 WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
+# GIFs that may wait for a batch to fill up, pixels and all: pictures that were encoded before
+# fill none, and 10,000 near-copies of 267 GIFs once waited in 1.2 GB.
+WAITING = 64
 REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
 
 T = TypeVar("T")
@@ -153,6 +156,9 @@ class Pipeline:
                 if len(batch) == BATCH_SIZE:
                     self._encode(batch, homes)
             yield from self._finished(waiting)
+            if batch and len(waiting) >= WAITING:
+                self._encode(batch, homes)
+                yield from self._finished(waiting)
         if batch:
             self._encode(batch, homes)
         yield from self._finished(waiting)

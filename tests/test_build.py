@@ -1,6 +1,7 @@
 """From a folder to a bundle: what goes in, what is left out, and that nothing else moves."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from conftest import RED, FakeEncoder, save_gif
 from retrieval.build import build_index
 from retrieval.bundle import Bundle
 from retrieval.errors import SourceError
+from retrieval.pipeline import AHEAD, WAITING, WORKERS, Pipeline, Work
 
 
 def vectors_by_id(bundle: Bundle) -> dict[str, np.ndarray]:
@@ -100,6 +102,27 @@ def test_frames_fill_batches_across_gifs(tmp_path: Path, encoder: FakeEncoder):
         save_gif(tmp_path / "many" / f"{i:03}.gif", [(i, 255 - i, 2 * i)])
     build_index(tmp_path / "many", tmp_path / "b", Counting())
     assert sizes == [64, 64]  # the last one filled up
+
+
+def test_pictures_that_came_before_fill_no_batch_and_pile_up_behind_none(
+    tmp_path: Path, encoder: FakeEncoder
+):
+    """Were all to wait for the batch to fill up, memory would grow with the library."""
+    for i in range(300):
+        path = save_gif(tmp_path / "many" / f"{i:03}.gif", [RED])
+        note = str(i).encode()
+        path.write_bytes(path.read_bytes()[:-1] + b"!\xfe" + bytes([len(note)]) + note + b"\0;")
+    read = []
+
+    def work() -> Iterator[Work[Path]]:
+        for path in sorted((tmp_path / "many").iterdir()):
+            read.append(path)
+            yield Work(path, path.read_bytes)
+
+    done = Pipeline(encoder).run(work())
+    assert next(done).error is None
+    assert len(read) <= WAITING + AHEAD + WORKERS + 1 < 300
+    assert sum(1 for one in done if one.frames) == 299
 
 
 @pytest.mark.parametrize(
