@@ -7,7 +7,6 @@ which has every checkpoint and every device.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from retrieval.errors import CheckpointError
 from retrieval.presets import PRESETS
+from retrieval.settings import user_cache
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -122,8 +122,7 @@ def export_folder(name: str, pretrained: str | None, precision: str) -> Path:
     if name in PRESETS:
         name, pretrained = PRESETS[name].model, PRESETS[name].pretrained
     slug = re.sub(r"[^\w.-]+", "--", label_of(name, pretrained))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "clip-reaction-search" / "exported" / slug / precision
+    return user_cache() / "exported" / slug / precision
 
 
 def find_export(name: str, pretrained: str | None, precision: str = "float32") -> Path | None:

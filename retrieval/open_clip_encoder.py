@@ -281,10 +281,7 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
             f"{folder} holds no open_clip_config.json, so it is no local-dir: checkpoint."
         )
     name = f"{LOCAL_DIR}{folder}"
-    files = sorted(folder.glob("*.safetensors"))
-    files = [f for f in files if f.name == WHOLE_CHECKPOINT] or files
-    if untrained:
-        files = [f for f in files if f.name != TRAINED_PART]
+    files = [f for f in _weight_files(folder) if not (untrained and f.name == TRAINED_PART)]
     if not files:
         raise CheckpointError(f"{folder} holds no *.safetensors: the weights are missing.")
     options = {}
@@ -313,6 +310,22 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
             f"Fetch it again (for the shipped one: git checkout -- {folder.name})."
         ) from error
     return model, preprocess, tokenizer
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The whole checkpoint's one file, or else all parts, in name order."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [f for f in files if f.name == WHOLE_CHECKPOINT] or files
+
+
+def write_whole(folder: Path, out: Path) -> None:
+    """All weights of a `local-dir:` checkpoint, as they are stored, as one file in `out`."""
+    from safetensors.torch import load_file, save_file
+
+    weights: dict[str, torch.Tensor] = {}
+    for file in _weight_files(folder):
+        weights |= load_file(file)
+    save_file(weights, out / WHOLE_CHECKPOINT, metadata={"format": "pt"})
 
 
 def _has_unknown_emoji(tokenizer: Any) -> bool:
