@@ -154,6 +154,7 @@ def model_card(repo_id: str, readme: str, facts: Mapping[str, str], license: str
 import open_clip
 
 model, preprocess = open_clip.create_model_from_pretrained("hf-hub:{repo_id}")
+model.eval()
 tokenizer = open_clip.get_tokenizer("hf-hub:{repo_id}")
 ```
 

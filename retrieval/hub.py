@@ -286,7 +286,7 @@ def _named(error: BaseException, address: Address, *, writing: bool = False) -> 
     if kinds & {"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled", "ProxyError"}:
         return HubOfflineError(
             f"The Hub at {constants.ENDPOINT} cannot be reached ({reason})"
-            f"{'' if writing else f', and the {what} is not in its cache here'}. Check the "
+            f"{'' if writing else f', and {address} is not in its cache here'}. Check the "
             f"network (and HF_ENDPOINT, HF_HUB_OFFLINE), then try again."
         )
     if (
@@ -302,7 +302,7 @@ def _named(error: BaseException, address: Address, *, writing: bool = False) -> 
         )
     if isinstance(error, errors.LocalEntryNotFoundError):
         return HubOfflineError(
-            f"The {what} is not in the cache at {constants.HF_HUB_CACHE}, and the Hub was not "
+            f"{address} is not in the cache at {constants.HF_HUB_CACHE}, and the Hub was not "
             f"asked. Check the network (and HF_HUB_OFFLINE), then try again."
         )
     if isinstance(error, OSError) and error.errno is not None and not writing:

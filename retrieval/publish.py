@@ -24,7 +24,6 @@ from retrieval.errors import BundleError, CheckpointError
 from retrieval.presets import PRESETS
 
 CARD = "README.md"
-CONFIG = "open_clip_config.json"
 # What a checkpoint's folder holds beside its weights: settings, tokenizers, notices.
 BESIDE_WEIGHTS = re.compile(r".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE|NOTICE)(\.\w+)?")
 
@@ -83,7 +82,7 @@ def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
     CheckpointError if it is no such checkpoint, or what is staged is not the same one.
     """
     from retrieval.export import export_encoder
-    from retrieval.open_clip_encoder import OpenClipEncoder, write_whole
+    from retrieval.open_clip_encoder import CONFIG, OpenClipEncoder, write_whole
 
     folder = checkpoint_folder(name)
     if folder is None:

@@ -131,7 +131,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self._body()
         url = urlsplit(self.path)
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
-        with self.server.lock:
+        if parts[-1] != "agent-harnesses":  # asked for by itself, where a program runs it
             self.server.asked.append(f"{self.command} {unquote(url.path)}")
         try:
             if self.server.status:
