@@ -126,11 +126,18 @@ Look-alikes were grouped by their embeddings. Titles and tags are those of the s
 {_limits(manifest, records)}"""
 
 
-def model_card(repo_id: str, readme: str, facts: Mapping[str, str], license: str = "") -> str:
+def model_card(
+    repo_id: str,
+    readme: str,
+    facts: Mapping[str, str],
+    license: str = "",
+    *,
+    exported: bool = True,
+) -> str:
     """The README of a checkpoint's repository: the checkpoint's own, and how to load it here.
 
     What its front matter says is kept; the licence and the library are added where it says
-    none. `facts` are shown as a table.
+    none. `facts` are shown as a table; `exported` is whether its towers are there, too.
     """
     known, text = split_front_matter(readme)
     front = {
@@ -144,6 +151,10 @@ def model_card(repo_id: str, readme: str, facts: Mapping[str, str], license: str
     own = text.strip() or (
         f"# {_plain(name)}\n\nA CLIP checkpoint. Its folder came without a card: nothing is "
         f"known here of what it was trained on, or of what it is good for."
+    )
+    export = (
+        ", and `exported/float32` the\ngraphs of both towers for OpenVINO, whose weights are that "
+        "very file's: they serve without torch"
     )
     return f"""{front_matter(front)}
 {own}
@@ -159,13 +170,12 @@ tokenizer = open_clip.get_tokenizer("hf-hub:{repo_id}")
 ```
 
 ```python
-from retrieval.encoder import load_encoder  # CLIP reaction search: needs no torch
+from retrieval.encoder import load_encoder  # CLIP reaction search
 
 encoder = load_encoder("hf-hub:{repo_id}")
 ```
 
-In this repository `open_clip_model.safetensors` holds all weights, and `exported/float32` the
-graphs of both towers for OpenVINO, whose weights are that very file's.
+In this repository `open_clip_model.safetensors` holds all weights{export if exported else ""}.
 
 | | |
 |---|---|

@@ -36,7 +36,10 @@ Progress = Callable[[int, int | None], None]  # (files done, files in all)
 
 _KINDS = {"model": "model", "dataset": "data set", "space": "Space"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_ADDRESS = re.compile(  # a Path has one slash where there were two
+    rf"(?P<prefix>hf:/+datasets/|{MODELS})(?P<repo_id>{_REPO.pattern})(@(?P<revision>\S+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,14 @@ class Address:
         >>> print(Address.parse("hf-hub:me/clip"))
         hf-hub:me/clip
         """
-        asked = str(text)
-        if asked.startswith(MODELS):
-            kind, rest = "model", asked.removeprefix(MODELS)
-        else:  # a Path has one slash where there were two
-            kind, rest = "dataset", re.sub(r"^hf:/+datasets/", "", asked)
-        repo_id, at, revision = rest.partition("@")
-        if not _REPO.fullmatch(repo_id) or (at and not revision):
+        match = _ADDRESS.fullmatch(str(text))
+        if match is None:
             raise HubError(
-                f"{asked} is no address on the Hub. Expected {DATA_SETS}OWNER/NAME or "
+                f"{text} is no address on the Hub. Expected {DATA_SETS}OWNER/NAME or "
                 f"{MODELS}OWNER/NAME, and @REVISION behind it if not the newest is wanted."
             )
-        return cls(kind, repo_id, revision)
+        kind = "model" if match["prefix"] == MODELS else "dataset"
+        return cls(kind, match["repo_id"], match["revision"] or "")
 
     def __str__(self) -> str:
         prefix = DATA_SETS if self.kind == "dataset" else MODELS

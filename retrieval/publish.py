@@ -108,10 +108,11 @@ def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
             f"{staged.fingerprint[:12]}, here {original.fingerprint[:12]}). This is a mistake in "
             f"retrieval/publish.py: please report it."
         )
-    warnings = []
+    warnings, exported = [], True
     try:
         export_encoder(staged, export_folder(staged_name, None, "float32"))
     except CheckpointError as error:
+        exported = False
         warnings.append(f"Without an export, so that it needs torch: {error}")
     readme = folder / CARD
     card = readme.read_text(encoding="utf-8") if readme.is_file() else ""
@@ -131,7 +132,7 @@ def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
         for file in sorted(out.rglob("*"))
         if file.is_file() and file.name != CARD
     }
-    files[CARD] = model_card(repo_id, card, facts, license).encode()
+    files[CARD] = model_card(repo_id, card, facts, license, exported=exported).encode()
     return Publication(files, tuple(warnings))
 
 

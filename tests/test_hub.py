@@ -521,7 +521,9 @@ def test_a_model_card_keeps_what_it_says_and_gets_what_it_lacks():
         "mit", "en", "open_clip",
     )  # fmt: skip
     assert text.index("# Mine") < text.index('create_model_from_pretrained("hf-hub:me/x")')
-    front, text = split_front_matter(model_card("me/x", "", {}))
+    assert "exported/float32" in text
+    front, text = split_front_matter(model_card("me/x", "", {}, exported=False))
+    assert "exported" not in text
     assert front["license"] == "other" and "nothing is known here" in " ".join(text.split())
 
 
@@ -715,7 +717,8 @@ def test_mini_is_published_and_serves_from_the_hub_without_torch(
 def test_addresses_are_read_as_they_are_written():
     assert str(Address.parse("hf://datasets/me/gifs@refs/pr/1")) == f"{HERE}@refs/pr/1"
     assert Address.parse(Path(HERE)) == Address("dataset", "me/gifs")
-    for wrong in ("hf://datasets/me", "hf-hub:me/x@", "hf-hub:/x", "hf://datasets/me/a b"):
+    data_sets = [f"hf://datasets/{name}" for name in ("me", "../x", "me/a b", "me/a/b", "me/a@")]
+    for wrong in ("me/gifs", "hf-hub:me/x@", "hf-hub:/x", *data_sets):
         with pytest.raises(HubError, match="is no address"):
             Address.parse(wrong)
 
