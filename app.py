@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrieval.errors import MediaError
+from retrieval.errors import RetrievalError
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
 from retrieval.settings import index_path
 from retrieval.words import LANGUAGES
@@ -54,7 +54,7 @@ def give_gif(request: Request) -> Response:
     """The GIF's bytes, for /gif/ID.gif."""
     try:
         path, media_type = find_file(index_path(), request.path_params["gif_id"])
-    except (MediaError, OSError) as error:
+    except (RetrievalError, OSError) as error:
         return PlainTextResponse(str(error), status_code=404)
     return FileResponse(path, media_type=media_type, headers=KEPT)
 
@@ -64,7 +64,7 @@ def give_still(request: Request) -> Response:
     try:
         path, _ = find_file(index_path(), request.path_params["gif_id"])
         png = still_png(path, request.path_params["frame"])
-    except (MediaError, OSError) as error:
+    except (RetrievalError, OSError) as error:
         return PlainTextResponse(str(error), status_code=404)
     return Response(png, media_type="image/png", headers=KEPT)
 

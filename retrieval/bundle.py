@@ -7,7 +7,8 @@
     vectors.f16                float16, row by row: what an index that is not exact is re-ranked by
     media/                     the GIFs themselves, where they were copied in
 
-Opening checks that all parts are there, whole, and fit one another. Writing happens
+Opening checks that all parts are there, whole, and fit one another; of one that is pulled
+from the Hub (hf://datasets/OWNER/NAME@REVISION), every file's hash as well. Writing happens
 beside the old bundle, and the two are exchanged in one step, so that a build that dies
 leaves the old one serving.
 """
@@ -15,7 +16,6 @@ leaves the old one serving.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +29,7 @@ import numpy as np
 
 from retrieval import __version__
 from retrieval.catalog import Record, count_licenses, read_catalog, write_catalog
+from retrieval.checked import fetch_checked, sha256_of
 from retrieval.embeddings import (
     ROWS_PER_SHARD,
     FrameEmbeddings,
@@ -38,6 +39,7 @@ from retrieval.embeddings import (
 )
 from retrieval.encoder import Encoder, label_of
 from retrieval.errors import BundleError, SourceError
+from retrieval.hub import Address, Progress, Snapshot, is_address, pull, stays_inside
 from retrieval.index import KIND, IndexPlan, VectorIndex, map_vectors, plan_index
 
 FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
@@ -91,14 +93,22 @@ class Bundle:
     records: Sequence[Record]
     embeddings: FrameEmbeddings
     index: VectorIndex
+    origin: Address | None = None  # where it was pulled from; `path` is then in the Hub's cache
 
     @classmethod
-    def open(cls, path: Path | str) -> Bundle:
-        """The bundle in a folder; BundleError says what does not fit and what mends it."""
-        path = Path(path)
-        manifest = read_manifest(path)
+    def open(cls, where: Path | str, progress: Progress | None = None) -> Bundle:
+        """The bundle in a folder, or at an hf:// address: that is pulled first, and kept.
+
+        BundleError says what does not fit and what mends it, HubError what cannot be had.
+        """
+        path, origin = Path(where), None
+        if is_address(where):
+            snapshot = _pull(Address.parse(where), progress)
+            path, origin = snapshot.folder, snapshot.address
+        place = _Place.of(path, origin)
+        manifest = read_manifest(path, origin)
         for name, facts in manifest.files.items():
-            _check_file(path, name, facts["bytes"])
+            _check_file(place, path / name, facts["bytes"])
         try:
             records = read_catalog(path / CATALOG)
             exact = None
@@ -107,11 +117,11 @@ class Bundle:
             ids = [record.id for record in records]
             embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors derive from these
-            raise BundleError(f"{path} is damaged ({error}). {_mend(path)}") from error
+            raise BundleError(f"{place.name} is damaged ({error}). {place.mend}") from error
         try:
             index = VectorIndex.load(path / VECTORS, dict(manifest.index_parameters))
         except BundleError as error:
-            raise BundleError(f"{error}. {_mend(path)}") from error
+            raise BundleError(f"{error}. {place.mend}") from error
         for what, found, expected in (
             ("GIFs in the catalogue", len(records), manifest.n_gifs),
             ("frame embeddings", len(embeddings), manifest.n_frames),
@@ -121,13 +131,13 @@ class Bundle:
         ):
             if found != expected:
                 raise BundleError(
-                    f"{path} has {found} {what}; its manifest says {expected}. {_mend(path)}"
+                    f"{place.name} has {found} {what}; its manifest says {expected}. {place.mend}"
                 )
-        return cls(path, manifest, records, embeddings, index)
+        return cls(path, manifest, records, embeddings, index, origin)
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.origin.repo_id if self.origin else self.path.name
 
     @property
     def pooling(self) -> str:
@@ -136,25 +146,85 @@ class Bundle:
     def check_encoder(self, encoder: Encoder) -> None:
         """BundleError unless the encoder is the one the bundle was built with."""
         if encoder.fingerprint != self.manifest.fingerprint:
+            place = _Place.of(self.path, self.origin)
             raise BundleError(
-                f"{self.path} was built with {self.manifest.checkpoint_label} (dim "
+                f"{place.name} was built with {self.manifest.checkpoint_label} (dim "
                 f"{self.manifest.dim}, fingerprint {self.manifest.fingerprint[:12]}); the encoder "
                 f"is {encoder.label} (dim {encoder.dim}, fingerprint {encoder.fingerprint[:12]}). "
-                f"{_mend(self.path)}"
+                f"{place.mend}"
             )
 
     def media_path(self, record: Record) -> str:
         """Where the record's GIF is: a path that can be opened from here, or an address."""
-        if "://" in record.uri or os.path.isabs(record.uri):
-            return record.uri
-        return str(self.path / record.uri)
+        return media_path(self.path, record, pulled=self.origin is not None)
 
 
-def _mend(path: Path) -> str:
-    return f"Rebuild it: python scripts/build_index.py FOLDER --out {path}"
+def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
+    """Where a record's GIF is: a path that can be opened from here, or an address.
+
+    Empty for one that a bundle from the Hub says to lie outside of it: the files of this
+    machine are none of its business.
+    """
+    if pulled and "://" not in record.uri and not stays_inside(record.uri):
+        return ""
+    if "://" in record.uri or os.path.isabs(record.uri):
+        return record.uri
+    return str(bundle / record.uri)
 
 
-def read_manifest(path: Path) -> Manifest:
+# Address as it was asked for → the folder with its files, of those opened in this process.
+_pulled: dict[str, Path] = {}
+
+
+def folder_of(where: Path | str) -> Path:
+    """The folder of a bundle; of one on the Hub, that of the commit last opened here.
+
+    BundleError if that has not been opened yet: a server's answers must not wait for it.
+    """
+    if not is_address(where):
+        return Path(where)
+    address = str(Address.parse(where))
+    if address not in _pulled:
+        raise BundleError(f"{address} has not been opened yet. Wait until it has.")
+    return _pulled[address]
+
+
+def _pull(address: Address, progress: Progress | None = None) -> Snapshot:
+    """A bundle's files at one commit, each with the hash that the manifest says."""
+    snapshot = pull(address, MANIFEST)
+    if snapshot is None:
+        raise BundleError(
+            f"{address} holds no {MANIFEST}, so it is no index bundle. Check the name; one is "
+            f"published with: python scripts/publish_index.py BUNDLE {address.repo_id}"
+        )
+    files = read_manifest(snapshot.folder, address).files
+    fetch_checked(snapshot, {name: facts["sha256"] for name, facts in files.items()}, progress)
+    _pulled[str(address)] = snapshot.folder
+    return snapshot
+
+
+@dataclass(frozen=True)
+class _Place:
+    """How a bundle is called in errors, and the command that mends it."""
+
+    name: str
+    mend: str
+
+    @classmethod
+    def of(cls, path: Path, origin: Address | None = None) -> _Place:
+        if origin is None:
+            mend = f"Rebuild it: python scripts/build_index.py FOLDER --out {path}"
+            return cls(str(path), mend)
+        return cls(
+            str(origin),
+            f"Name another commit of it (@COMMIT), or publish it again: "
+            f"python scripts/publish_index.py BUNDLE {origin.repo_id}",
+        )
+
+
+def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
+    """What the bundle in a folder says of itself; `origin` is where it was pulled from."""
+    place = _Place.of(path, origin)
     file = path / MANIFEST
     if not file.is_file():
         what = f"No index at {path}" if not path.exists() else f"{path} holds no {MANIFEST}"
@@ -164,28 +234,33 @@ def read_manifest(path: Path) -> Manifest:
         version = known.get("format_version")
         if version != FORMAT_VERSION:
             raise BundleError(
-                f"{path} has format version {version}; this program reads {FORMAT_VERSION}. "
-                f"{_mend(path)}"
+                f"{place.name} has format version {version}; this program reads "
+                f"{FORMAT_VERSION}. {place.mend}"
             )
         manifest = Manifest(**known)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BundleError(f"{file} is no manifest ({error}). {_mend(path)}") from error
+        for name, facts in manifest.files.items():
+            if not stays_inside(name):
+                raise ValueError(f"it names {name!r}, which is outside of the bundle")
+            if not isinstance(facts["sha256"], str) or not isinstance(facts["bytes"], int):
+                raise ValueError(f"no size or no hash of {name}")
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        name = f"{MANIFEST} of {origin}" if origin else str(file)
+        raise BundleError(f"{name} is no manifest ({error}). {place.mend}") from error
     if manifest.metric != METRIC or manifest.pooling not in POOLINGS:
         raise BundleError(
-            f"{file} names metric {manifest.metric!r} and pooling {manifest.pooling!r}; expected "
-            f"{METRIC!r} and one of {', '.join(POOLINGS)}. {_mend(path)}"
+            f"{place.name} names metric {manifest.metric!r} and pooling {manifest.pooling!r}; "
+            f"expected {METRIC!r} and one of {', '.join(POOLINGS)}. {place.mend}"
         )
     return manifest
 
 
-def _check_file(path: Path, name: str, size: int) -> None:
-    file = path / name
+def _check_file(place: _Place, file: Path, size: int) -> None:
     if not file.is_file():
-        raise BundleError(f"{file} is missing. {_mend(path)}")
+        raise BundleError(f"{file} is missing. {place.mend}")
     found = file.stat().st_size
     if found != size:
         raise BundleError(
-            f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {_mend(path)}"
+            f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {place.mend}"
         )
 
 
@@ -272,7 +347,7 @@ class BundleWriter:
                 linked = True
         if not linked:
             shutil.copyfile(source, target)
-            if sha256 and _sha256(target) != sha256:
+            if sha256 and sha256_of(target) != sha256:
                 raise SourceError(f"{source} was changed while it was indexed. Run it again.")
         if sha256:
             self._hashes[f"{MEDIA}/{name}"] = sha256
@@ -301,7 +376,7 @@ class BundleWriter:
         for file in sorted(self._partial.rglob("*")):
             if file.is_file():
                 name = file.relative_to(self._partial).as_posix()
-                known = self._hashes.get(name) or _sha256(file)
+                known = self._hashes.get(name) or sha256_of(file)
                 facts[name] = {"bytes": file.stat().st_size, "sha256": known}
         return facts
 
@@ -309,14 +384,6 @@ class BundleWriter:
 def _chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(vectors), ROWS_PER_SHARD):
         yield np.asarray(vectors[start : start + ROWS_PER_SHARD])
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as data:
-        while block := data.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def recover(out: Path) -> None:

@@ -7,7 +7,7 @@ which has every checkpoint and every device.
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from retrieval.errors import CheckpointError
+from retrieval.errors import CheckpointError, HubOfflineError
+from retrieval.hub import MODELS, Address
 from retrieval.presets import PRESETS
+from retrieval.settings import user_cache
 
 if TYPE_CHECKING:
     from PIL import Image
 
 LOCAL_DIR = "local-dir:"
-HF_HUB = "hf-hub:"
+HF_HUB = MODELS
 BATCH_SIZE = 64
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNTIMES = ("auto", "exported", "torch")
@@ -70,28 +72,43 @@ def load_encoder(
     precision: str = "float32",
     runtime: str = "auto",
 ) -> Encoder:
-    """The encoder of a checkpoint: exported where an export lies beside it, else open_clip.
+    """The encoder of a checkpoint: exported where there is an export, else open_clip.
 
+    An export lies beside the checkpoint's weights, in the user's cache, or, for
+    hf-hub:OWNER/NAME (and @REVISION), in that repository, from which it is pulled.
     `precision` "auto" is bfloat16 where the processor multiplies it faster and the
     embeddings stay the same (cosine ≥ 0.995 to float32, tried on the spot), float32
-    elsewhere. CheckpointError says what is missing and how to get it.
+    elsewhere. CheckpointError says what is missing and how to get it, HubError what the
+    Hub refuses.
     """
-    folder = None
+    folder, torch_is_here = None, importlib.util.find_spec("torch") is not None
+    kind = "int8" if precision == "int8" else "float32"
     if runtime != "torch" and device in ("auto", "cpu"):
-        folder = find_export(name, pretrained, "int8" if precision == "int8" else "float32")
+        try:
+            folder = find_export(name, pretrained, kind)
+        except HubOfflineError:
+            if runtime == "exported" or not torch_is_here:
+                raise  # else open_clip may hold the checkpoint from an earlier time
         if device == "auto" and runtime == "auto" and folder and _has_accelerator():
             folder = None
     if folder:
         from retrieval.exported import ExportedEncoder
 
-        return ExportedEncoder(folder, name, pretrained, precision=precision)
+        pulled = folder != export_folder(name, pretrained, kind)  # and checked then
+        return ExportedEncoder(folder, name, pretrained, precision=precision, check=not pulled)
     if runtime == "exported" or precision == "int8":
         tag = f" --pretrained {pretrained}" if pretrained else ""
-        kind = " --precision int8" if precision == "int8" else ""
+        flag = " --precision int8" if kind == "int8" else ""
         raise CheckpointError(
-            f"No {'int8 ' if kind else ''}export of {label_of(name, pretrained)} at "
-            f"{export_folder(name, pretrained, 'int8' if kind else 'float32')}. Make it: "
-            f"python scripts/export_encoder.py --model {name}{tag}{kind}"
+            f"No {'int8 ' if flag else ''}export of {label_of(name, pretrained)} at "
+            f"{export_folder(name, pretrained, kind)}. Make it: "
+            f"python scripts/export_encoder.py --model {name}{tag}{flag}"
+        )
+    if not torch_is_here:
+        raise CheckpointError(
+            f"{label_of(name, pretrained)} has no export, and without one it needs torch, which "
+            f"is not installed here. Install it (pip install -r requirements.txt), or export the "
+            f"checkpoint elsewhere: python scripts/export_encoder.py, or publish_model.py."
         )
     from retrieval.open_clip_encoder import OpenClipEncoder
 
@@ -122,14 +139,22 @@ def export_folder(name: str, pretrained: str | None, precision: str) -> Path:
     if name in PRESETS:
         name, pretrained = PRESETS[name].model, PRESETS[name].pretrained
     slug = re.sub(r"[^\w.-]+", "--", label_of(name, pretrained))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "clip-reaction-search" / "exported" / slug / precision
+    return user_cache() / "exported" / slug / precision
 
 
 def find_export(name: str, pretrained: str | None, precision: str = "float32") -> Path | None:
-    """The folder of a checkpoint's export, if there is one."""
+    """The folder of a checkpoint's export, if there is one here or in its repository.
+
+    HubError or HubOfflineError if the repository cannot be asked.
+    """
     folder = export_folder(name, pretrained, precision)
-    return folder if (folder / "encoder.json").is_file() else None
+    if (folder / "encoder.json").is_file():
+        return folder
+    if not name.startswith(HF_HUB):
+        return None
+    from retrieval.exported import pull_export
+
+    return pull_export(Address.parse(name), precision)
 
 
 def batches(items: Any, size: int = BATCH_SIZE) -> Iterator[Any]:

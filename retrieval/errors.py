@@ -32,3 +32,11 @@ class CheckpointError(RetrievalError):
 
 class BundleError(RetrievalError):
     """An index bundle is missing, damaged, or made with another checkpoint."""
+
+
+class HubError(RetrievalError):
+    """The Hugging Face Hub lacks, refuses or breaks off what was asked of it."""
+
+
+class HubOfflineError(HubError):
+    """The Hub cannot be reached, and its cache here does not hold what was asked for."""

@@ -14,17 +14,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrieval.checked import fetch_checked
 from retrieval.encoder import BATCH_SIZE, SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
+from retrieval.hub import Address, pull
 from retrieval.preprocess import Preprocess
 from retrieval.tokens import Tokens, TokenSettings
 
@@ -66,11 +69,16 @@ class ExportedEncoder:
         pretrained: str | None = None,
         *,
         precision: str = "float32",
+        check: bool = True,
     ):
-        """Read the description; CheckpointError if a file is missing or was changed."""
+        """Read the description; CheckpointError if a file is missing or was changed.
+
+        Without `check` that is not looked for: `pull_export` has done it.
+        """
         self.folder, self.name, self.pretrained = folder, name, pretrained
         self._description = described = _read(folder)
-        _check_files(folder, described["files"])
+        if check:
+            _check_files(folder, described["files"])
         self.fingerprint: str = described["parent"]
         self.dim: int = described["dim"]
         self.image_gflop: float = described["image_gflop"]
@@ -159,13 +167,33 @@ class ExportedEncoder:
         return core.compile_model(model, "CPU", options)
 
 
+def pull_export(address: Address, precision: str) -> Path | None:
+    """The folder of the export in a repository on the Hub; None if it has none.
+
+    Only what its description names is fetched, each file checked by its hash: the graphs,
+    the tokenizer, and the checkpoint's own weights. HubError if that fails.
+    """
+    home = PurePosixPath("exported", precision)
+    snapshot = pull(address, f"{home}/{DESCRIPTION}")
+    if snapshot is None:
+        return None
+    files = _read(snapshot.folder / home)["files"]
+    # "../../tokenizer.json" is a file of the repository; what leaves it is refused.
+    fetch_checked(snapshot, {posixpath.normpath(home / name): files[name] for name in files})
+    return snapshot.folder / home
+
+
 def _read(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
         if described["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format version {described['format_version']}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        used = {Piece(*piece).file for tower in TOWERS for piece in described["weights"][tower]}
+        unchecked = sorted({described["tokenizer_file"], *used} - described["files"].keys())
+        if unchecked:
+            raise ValueError(f"no hash of {unchecked[0]}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} is no export ({error}). {_mend(folder)}") from error
     return described
 

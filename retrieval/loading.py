@@ -48,8 +48,8 @@ class OneThreadEncoder:
 class Loading:
     """A searcher on its way: the step it is at, and in the end the searcher or the error."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path | str):
+        self.path = path  # or an address on the Hub
         self.step = "loading_index"  # one of STEPS, a key of retrieval.words
         self.searcher: Searcher | None = None
         self.error: RetrievalError | None = None

@@ -29,7 +29,8 @@ from retrieval.encoder import (
     label_of,
     probe_pixels,
 )
-from retrieval.errors import CheckpointError
+from retrieval.errors import CheckpointError, HubOfflineError
+from retrieval.hub import Address, pull
 from retrieval.preprocess import Preprocess
 from retrieval.presets import PRESETS
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+CONFIG = "open_clip_config.json"
 WHOLE_CHECKPOINT = "open_clip_model.safetensors"  # open_clip's own file name
 TRAINED_PART = "trained.safetensors"  # beside the frozen text tower of `mini`
 
@@ -45,10 +47,10 @@ class OpenClipEncoder:
     """An open_clip model with its preprocessing and its tokenizer.
 
     `name` is a preset ("mini"), an open_clip model name with a `pretrained` tag,
-    `local-dir:path` or `hf-hub:org/repo`. `fingerprint` is the SHA-256 of the
-    weights and the preprocessing settings: two encoders with one fingerprint give
-    embeddings of one space. `device` is auto, cpu, cuda or mps; `precision` that of
-    the image tower.
+    `local-dir:path` or `hf-hub:org/repo`, with @revision if it is to be fixed.
+    `fingerprint` is the SHA-256 of the weights and the preprocessing settings: two
+    encoders with one fingerprint give embeddings of one space. `device` is auto, cpu,
+    cuda or mps; `precision` that of the image tower.
     """
 
     def __init__(
@@ -228,6 +230,8 @@ def _load(model_name: str, tag: str | None) -> tuple[Any, Any, Any]:
 
     if model_name.startswith(LOCAL_DIR):
         return load_folder(Path(model_name[len(LOCAL_DIR) :]))
+    if model_name.startswith(HF_HUB) and (folder := _pulled(model_name)):
+        return load_folder(folder)
     try:
         _check_safetensors(model_name, tag)
         if model_name.startswith(HF_HUB):
@@ -245,6 +249,38 @@ def _load(model_name: str, tag: str | None) -> tuple[Any, Any, Any]:
             f"Check the network (once: they are kept), or use the shipped one: --model mini"
         ) from error
     return model, preprocess, tokenizer
+
+
+def _pulled(model_name: str) -> Path | None:
+    """The folder with a hf-hub: checkpoint, all of one commit; None if open_clip must fetch it.
+
+    open_clip knows no revisions, and asks anew for each file; but it alone finds a text tower
+    or a tokenizer that lies in another repository.
+    """
+    address = Address.parse(model_name)
+    try:
+        snapshot = pull(address, CONFIG)
+    except HubOfflineError:
+        if address.revision:
+            raise
+        return None
+    if snapshot is None:
+        raise CheckpointError(
+            f"{model_name} holds no {CONFIG}, so open_clip cannot load it. Check the name."
+        )
+    if not address.revision and not _names_only(snapshot.folder / CONFIG, address.repo_id):
+        return None
+    beside = ("*.json", "*.txt", "*.model")  # settings and tokenizers, of the top folder
+    snapshot.fetch_matching((WHOLE_CHECKPOINT, *beside), ignored=["*/*"])
+    whole = (snapshot.folder / WHOLE_CHECKPOINT).is_file()
+    return snapshot.folder if whole or address.revision else None
+
+
+def _names_only(config_file: Path, repo_id: str) -> bool:
+    """Whether open_clip's settings name no other repository than this one."""
+    text_cfg = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+    named = (text_cfg.get("hf_model_name"), text_cfg.get("hf_tokenizer_name"))
+    return all(name in (None, repo_id) for name in named)
 
 
 def _check_safetensors(model_name: str, tag: str | None) -> None:
@@ -275,16 +311,11 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
     import open_clip
     from safetensors.torch import load_file
 
-    config_file = folder / "open_clip_config.json"
+    config_file = folder / CONFIG
     if not config_file.is_file():
-        raise CheckpointError(
-            f"{folder} holds no open_clip_config.json, so it is no local-dir: checkpoint."
-        )
+        raise CheckpointError(f"{folder} holds no {CONFIG}, so it is no local-dir: checkpoint.")
     name = f"{LOCAL_DIR}{folder}"
-    files = sorted(folder.glob("*.safetensors"))
-    files = [f for f in files if f.name == WHOLE_CHECKPOINT] or files
-    if untrained:
-        files = [f for f in files if f.name != TRAINED_PART]
+    files = [f for f in _weight_files(folder) if not (untrained and f.name == TRAINED_PART)]
     if not files:
         raise CheckpointError(f"{folder} holds no *.safetensors: the weights are missing.")
     options = {}
@@ -313,6 +344,22 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
             f"Fetch it again (for the shipped one: git checkout -- {folder.name})."
         ) from error
     return model, preprocess, tokenizer
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The whole checkpoint's one file, or else all parts, in name order."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [f for f in files if f.name == WHOLE_CHECKPOINT] or files
+
+
+def write_whole(folder: Path, out: Path) -> None:
+    """All weights of a `local-dir:` checkpoint, as they are stored, as one file in `out`."""
+    from safetensors.torch import load_file, save_file
+
+    weights: dict[str, torch.Tensor] = {}
+    for file in _weight_files(folder):
+        weights |= load_file(file)
+    save_file(weights, out / WHOLE_CHECKPOINT, metadata={"format": "pt"})
 
 
 def _has_unknown_emoji(tokenizer: Any) -> bool:

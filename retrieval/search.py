@@ -20,6 +20,7 @@ from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import Encoder, load_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.frames import read_media
+from retrieval.hub import Progress
 from retrieval.index import VectorIndex
 
 MAX_MESSAGE_CHARS = 2_000  # any checkpoint cuts a message far earlier, at 64 to 77 tokens
@@ -135,9 +136,14 @@ class Searcher:
             self._all_means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
 
     @classmethod
-    def open(cls, path: Path | str, encoder: Encoder | None = None) -> Searcher:
-        """The bundle in a folder, with the encoder that its manifest names."""
-        bundle = Bundle.open(path)
+    def open(
+        cls,
+        where: Path | str,
+        encoder: Encoder | None = None,
+        progress: Progress | None = None,
+    ) -> Searcher:
+        """The bundle in a folder or at an hf:// address, with the encoder its manifest names."""
+        bundle = Bundle.open(where, progress)
         if encoder is None:
             encoder = load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
         return cls(bundle, encoder)

@@ -10,22 +10,27 @@ import mimetypes
 from functools import lru_cache
 from pathlib import Path
 
-from retrieval.bundle import CATALOG
+from retrieval.bundle import CATALOG, folder_of, media_path
 from retrieval.catalog import Record, read_catalog
 from retrieval.errors import MediaError
 from retrieval.frames import read_frames
+from retrieval.hub import is_address
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif
 STILL_ROUTE = "/still"  # /still/ID/FRAME.png
 STILL_SIDE = 256  # pixels at most: what a card or a strip shows
 
 
-def find_file(bundle: Path, gif_id: str) -> tuple[Path, str]:
-    """(path, media type) of a GIF of the bundle; MediaError if there is none."""
+def find_file(where: Path | str, gif_id: str) -> tuple[Path, str]:
+    """(path, media type) of a GIF of the bundle; MediaError if there is none.
+
+    BundleError while a bundle on the Hub has not been opened.
+    """
+    bundle = folder_of(where)
     record = _records(bundle, (bundle / CATALOG).stat().st_mtime_ns).get(gif_id)
     if record is None:
-        raise MediaError(f"no GIF {gif_id[:12]} in {bundle.name}")
-    path = bundle / record.uri  # an absolute uri stays as it is
+        raise MediaError(f"no GIF {gif_id[:12]} in {where}")
+    path = Path(media_path(bundle, record, pulled=is_address(where)))
     if not path.is_file():
         raise MediaError(f"{record.uri} is no longer there")
     return path, mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -44,3 +46,21 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | N
             bar.update(done - bar.n)
 
         yield show
+
+
+def print_upload(files: Mapping[str, Path | bytes], warnings: Iterable[str] = ()) -> None:
+    """What goes up, a line a file or a folder, with its size; then what to think about."""
+    sizes: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for name, content in files.items():
+        folder, slash, _ = name.partition("/")
+        sizes[folder + slash] += (
+            len(content) if isinstance(content, bytes) else content.stat().st_size
+        )
+        counts[folder + slash] += 1
+    for name, size in sorted(sizes.items()):
+        several = f"  ({counts[name]:,} files)" if name.endswith("/") else ""
+        print(f"{size / 1e6:10.3f} MB  {name}{several}")
+    print(f"{sizes.total() / 1e6:10.3f} MB in {counts.total():,} files")
+    for warning in warnings:
+        print(f"Warning: {warning}", file=sys.stderr)

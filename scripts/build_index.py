@@ -13,6 +13,7 @@ python scripts/build_index.py dataset:owner/name --split train --out index/mine 
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from retrieval.encoder import (
     find_export,
     load_encoder,
 )
-from retrieval.errors import BundleError, CheckpointError
+from retrieval.errors import BundleError, CheckpointError, HubOfflineError
 from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.index import KINDS
 from retrieval.limit import matmul_gflops
@@ -141,8 +142,11 @@ def encoder_for(
         precision = precision_of(out, model, pretrained) or precision
     encoder = load_encoder(model, pretrained, device=device, precision=precision, runtime=runtime)
     exportable = runtime == "auto" and device in ("auto", "cpu") and precision != "int8"
-    if not exportable or find_export(model, pretrained):
+    if not exportable:
         return encoder
+    with suppress(HubOfflineError):  # then open_clip holds the checkpoint from before
+        if find_export(model, pretrained):
+            return encoder
     from retrieval.export import export_encoder
     from retrieval.open_clip_encoder import OpenClipEncoder
 

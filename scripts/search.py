@@ -4,17 +4,20 @@ python scripts/search.py "I got the job 🎉"
 python scripts/search.py "so tired" --not "angry" -k 3 --json
 python scripts/search.py --image photo.jpg
 python scripts/search.py --queries messages.txt --json
+python scripts/search.py "thank you!" --index hf://datasets/OWNER/NAME
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from retrieval.errors import QueryError
+from retrieval.hub import is_address
 from retrieval.search import DEFAULT_TOP_K, Result, Searcher, check_message
 from retrieval.settings import STARTER
 
-from _cli import parser_for, run
+from _cli import parser_for, progress_bar, run
 
 
 def main() -> None:
@@ -28,7 +31,12 @@ def main() -> None:
         "-k", dest="top_k", type=int, default=DEFAULT_TOP_K, metavar="N", help="how many reactions"
     )
     parser.add_argument("--fold", action="store_true", help="fold near-duplicates into one")
-    parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
+    parser.add_argument(
+        "--index",
+        default=str(STARTER),
+        metavar="BUNDLE",
+        help="a folder, or hf://datasets/OWNER/NAME, with @REVISION if not the newest",
+    )
     parser.add_argument(
         "--queries",
         type=Path,
@@ -47,7 +55,8 @@ def main() -> None:
         elif args.image is None:
             parser.error("give a MESSAGE, --image FILE, or --queries FILE")
 
-    searcher = Searcher.open(args.index)
+    with progress_bar("pulling", "file") if is_address(args.index) else nullcontext() as progress:
+        searcher = Searcher.open(args.index, progress=progress)
     if messages is not None:
         for message, results in zip(messages, searcher.ask_all(messages, args.top_k), strict=True):
             print(as_json(results) if args.json else f"{message}\n{as_text(results)}\n")

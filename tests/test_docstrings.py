@@ -4,11 +4,21 @@ import doctest
 
 import pytest
 
-from retrieval import containers, duplicates, emoji_text, frames, items, metrics, search
+from retrieval import (
+    cards,
+    containers,
+    duplicates,
+    emoji_text,
+    frames,
+    hub,
+    items,
+    metrics,
+    search,
+)
 
 
 @pytest.mark.parametrize(
-    "module", [containers, duplicates, emoji_text, frames, items, metrics, search]
+    "module", [cards, containers, duplicates, emoji_text, frames, hub, items, metrics, search]
 )
 def test_the_examples_in_docstrings_hold(module):
     failed, tried = doctest.testmod(module)

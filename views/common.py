@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from retrieval.bundle import folder_of
 from retrieval.catalog import Record, read_catalog
+from retrieval.errors import BundleError
 from retrieval.loading import Loading
 from retrieval.search import Searcher
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE
@@ -21,15 +23,13 @@ def words(key: str, **values: object) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _loading(path: str, changed_ns: int) -> Loading:
-    return Loading(Path(path))
+    return Loading(path)
 
 
 def searcher() -> Searcher:
     """The searcher; while it loads, and if it cannot be loaded, the page ends here."""
     path = index_path()
-    manifest = path / "manifest.json"
-    # A rebuilt bundle is another one: the page picks it up without a restart.
-    loading = _loading(str(path), manifest.stat().st_mtime_ns if manifest.exists() else 0)
+    loading = _loading(str(path), _changed_ns(path))
     if loading.error:
         _loading.clear()  # so that the next visit tries again
         st.error(str(loading.error))
@@ -38,6 +38,17 @@ def searcher() -> Searcher:
         _show_progress(loading)
         st.stop()
     return searcher() if loading.searcher is None else loading.searcher
+
+
+def _changed_ns(path: Path | str) -> int:
+    """A rebuilt bundle is another one: the page picks it up without a restart.
+
+    One on the Hub stays at the commit that the server started with.
+    """
+    if isinstance(path, str):
+        return 0
+    manifest = path / "manifest.json"
+    return manifest.stat().st_mtime_ns if manifest.exists() else 0
 
 
 @st.fragment(run_every=0.5)
@@ -50,9 +61,9 @@ def _show_progress(loading: Loading) -> None:
 def library_choices() -> dict[str, list[str]]:
     """The tags, licences and sources of the library; nothing while there is none."""
     try:
-        path = index_path() / "catalog.parquet"
+        path = folder_of(index_path()) / "catalog.parquet"
         return _choices(str(path), path.stat().st_mtime_ns)
-    except OSError:
+    except (BundleError, OSError):
         return {"tags": [], "licenses": [], "sources": []}
 
 
