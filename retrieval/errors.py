@@ -32,3 +32,7 @@ class CheckpointError(RetrievalError):
 
 class BundleError(RetrievalError):
     """An index bundle is missing, damaged, or made with another checkpoint."""
+
+
+class SpaceError(RetrievalError):
+    """A Space cannot be put together, or not be run here, as it was asked for."""
