@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from retrieval.bundle import CATALOG, MANIFEST, Manifest, read_manifest
-from retrieval.catalog import read_catalog
-from retrieval.encoder import HF_HUB, LOCAL_DIR, checkpoint_folder, find_export
+from retrieval.bundle import MANIFEST, Bundle, Manifest
+from retrieval.encoder import HF_HUB, LOCAL_DIR, checkpoint_folder, find_export, label_of
 from retrieval.errors import SpaceError
-from retrieval.presets import CHECKPOINTS
-from retrieval.settings import ROOT, STARTER
+from retrieval.presets import CHECKPOINTS, PRESETS
+from retrieval.settings import ROOT
 
 WORKDIR = "/app"  # of space/Dockerfile
 TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
@@ -42,7 +40,7 @@ _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _HUB_BUNDLE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/@]+))?")
 _SECRET_NAME = re.compile(
     r"\.env(\..*)?|.*\.(pem|key|p12|pfx|token)|id_(rsa|dsa|ecdsa|ed25519)|\.?netrc|\.npmrc|\.pypirc"
-    r"|\.git-credentials|credentials(\..*)?|secrets?(\..*)?|token(\.txt)?",
+    r"|\.git-credentials|(secrets?|credentials?|tokens?)(\.(toml|json|ya?ml|ini|cfg|txt))?",
     re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -107,17 +105,17 @@ def assemble(
         variables["REACTION_INDEX"] = bundle
         files["index/README.md"] = f"Nothing lies here: the Space serves {bundle}.\n".encode()
     else:
-        manifest = read_manifest(Path(bundle))
-        name = Path(bundle).resolve().name
-        variables["REACTION_INDEX"] = f"{WORKDIR}/index/{name}"
-        files |= _bundle_files(Path(bundle), manifest, f"index/{name}")
+        opened = Bundle.open(Path(bundle).resolve())
+        manifest = opened.manifest
+        variables["REACTION_INDEX"] = f"{WORKDIR}/index/{opened.name}"
+        files |= _bundle_files(opened, f"index/{opened.name}")
     checkpoint, place = _checkpoint_files(manifest, model, torch)
     files |= checkpoint
     if place:
         variables["REACTION_CHECKPOINT"] = place
-    models = [model_on_hub(model, None) or model_on_hub(manifest.checkpoint, manifest.pretrained)]
+    on_hub = model_on_hub(model or manifest.checkpoint)
     files["README.md"] = _with_front_matter(
-        ROOT / "space" / "README.md", [m for m in models if m], [remote[0]] if remote else []
+        ROOT / "space" / "README.md", [on_hub] if on_hub else [], [remote[0]] if remote else []
     )
     _refuse_secrets(files)
     return Space(dict(sorted(files.items())), variables)
@@ -138,20 +136,17 @@ def size_of(content: Path | bytes) -> int:
     return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
-def sizes_by_folder(files: Mapping[str, Path | bytes], depth: int = 2) -> dict[str, tuple[int, int]]:
-    """(files, bytes) of each folder, of names up to `depth` deep; "" are the files at the top."""
-    sizes: dict[str, tuple[int, int]] = {}
-    for name, content in files.items():
-        folder = "/".join(PurePosixPath(name).parts[:-1][:depth])
-        n, total = sizes.get(folder, (0, 0))
-        sizes[folder] = n + 1, total + size_of(content)
-    return dict(sorted(sizes.items()))
+def by_folder(files: Mapping[str, Path | bytes]) -> dict[str, list[str]]:
+    """The names of the files in each folder, in order; those at the top are in "."."""
+    folders: dict[str, list[str]] = {}
+    for name in sorted(files):
+        path = PurePosixPath(name)
+        folders.setdefault(str(path.parent), []).append(path.name)
+    return folders
 
 
-def model_on_hub(checkpoint: str | None, pretrained: str | None) -> str | None:
+def model_on_hub(checkpoint: str) -> str | None:
     """The checkpoint's repository on the Hub as OWNER/NAME, where its name tells."""
-    if checkpoint is None:
-        return None
     for prefix in (HF_HUB, "hf://models/", "hf://"):
         if checkpoint.startswith(prefix):
             return checkpoint[len(prefix) :].split("@")[0]
@@ -181,7 +176,9 @@ def _code() -> set[str]:
             parts = module.split(".")
             for end in range(1, len(parts) + 1):
                 base = "/".join(parts[:end])
-                pending += [f for f in (f"{base}.py", f"{base}/__init__.py") if (ROOT / f).is_file()]
+                pending += [
+                    f for f in (f"{base}.py", f"{base}/__init__.py") if (ROOT / f).is_file()
+                ]
     return {name for name in found if not name.startswith("space/")}
 
 
@@ -195,62 +192,53 @@ def _imported(source: str) -> Iterable[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _bundle_files(bundle: Path, manifest: Manifest, to: str) -> dict[str, Path | bytes]:
+def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
     """The bundle's files as its manifest lists them; SpaceError if its media lie elsewhere."""
-    names = [MANIFEST, *manifest.files]
-    records = read_catalog(bundle / CATALOG)
-    away = [r for r in records if "://" not in r.uri and r.uri not in manifest.files]
+    inside, records = bundle.manifest.files, bundle.records
+    away = [r for r in records if "://" not in r.uri and r.uri not in inside]
     if away:
         raise SpaceError(
-            f"{len(away):,} of the {len(records):,} GIFs of {bundle} lie outside of it (such as "
-            f"{away[0].uri or away[0].title!r}), where a Space cannot reach them. Copy them in: "
-            f"python scripts/build_index.py SOURCE --out {bundle} --copy-media"
+            f"{len(away):,} of the {len(records):,} GIFs of {bundle.path} lie outside of it (such "
+            f"as {away[0].uri or away[0].title!r}), where a Space cannot reach them. Copy them in: "
+            f"python scripts/build_index.py SOURCE --out {bundle.path} --copy-media"
         )
-    return {f"{to}/{name}": bundle / name for name in names}
+    return {f"{to}/{name}": bundle.path / name for name in [MANIFEST, *inside]}
 
 
 def _checkpoint_files(
     manifest: Manifest, model: str | None, torch: bool
 ) -> tuple[dict[str, Path | bytes], str | None]:
     """The files of the bundle's checkpoint, and what REACTION_CHECKPOINT must be for it."""
-    if model is not None and not _is_local(model):
-        if model.startswith("hf://") or torch:
-            return {}, model
-        raise _needs_torch(model, None)
+    if model and model.startswith("hf://"):
+        return {}, model  # fetched there
     name, pretrained = (model, None) if model else (manifest.checkpoint, manifest.pretrained)
     export, folder = find_export(name, pretrained), checkpoint_folder(name)
-    if export is None:
-        if not torch:
-            raise _needs_torch(name, pretrained)
-        if folder is None:  # open_clip fetches it there, too
-            return {}, None
-    if folder is not None:
+    if folder and not folder.is_dir():
+        raise SpaceError(
+            f"The bundle's checkpoint {name} lies in {folder}, which is not there. Say where it "
+            f"is: --model {LOCAL_DIR}FOLDER"
+        )
+    if export is None and not torch:
+        tag = f" --pretrained {pretrained}" if pretrained else ""
+        raise SpaceError(
+            f"The bundle needs the checkpoint {label_of(name, pretrained)}, which is neither "
+            f"shipped nor exported here, and a Space has no PyTorch to run it with. Export it: "
+            f"python scripts/export_encoder.py --model {name}{tag}, or build with PyTorch: --torch"
+        )
+    if folder:
         to = f"retrieval/checkpoints/{folder.name}"
         files = {f"{to}/{p.relative_to(folder).as_posix()}": p for p in _files_in(folder)}
-    else:
-        assert export is not None
-        slug = export.parent.name
-        to = f"retrieval/checkpoints/{slug}"
+    elif export:
+        to = f"retrieval/checkpoints/{export.parent.name}"
         files = {f"{to}/exported/{export.name}/{p.name}": p for p in _files_in(export)}
-    ours = folder == CHECKPOINTS / "mini" and not model
-    return dict(files), None if ours else f"{LOCAL_DIR}{WORKDIR}/{to}"
-
-
-def _is_local(model: str) -> bool:
-    return checkpoint_folder(model) is not None
+    else:
+        return {}, model  # open_clip fetches it there, too
+    known = name in PRESETS and folder is not None  # by that name the Space finds it, too
+    return dict(files), model if known else f"{LOCAL_DIR}{WORKDIR}/{to}"
 
 
 def _files_in(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
-
-
-def _needs_torch(name: str, pretrained: str | None) -> SpaceError:
-    tag = f" --pretrained {pretrained}" if pretrained else ""
-    return SpaceError(
-        f"The bundle needs the checkpoint {name}{'/' + pretrained if pretrained else ''}, which is "
-        f"neither shipped nor exported here, and a Space has no PyTorch to run it with. Export it: "
-        f"python scripts/export_encoder.py --model {name}{tag}, or build with PyTorch: --torch"
-    )
 
 
 def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> bytes:
@@ -271,8 +259,8 @@ def _refuse_secrets(files: Mapping[str, Path | bytes]) -> None:
             data = content if isinstance(content, bytes) else content.read_bytes()
             found = _SECRET_TEXT.search(data) is not None
         if found:
+            where = content if isinstance(content, Path) else name
             raise SpaceError(
-                f"{name} looks like a secret, and a Space can be read by anybody. Take it out of "
-                f"{os.fspath(content) if isinstance(content, Path) else 'there'}; what a Space must "
-                f"know in secret is set in its settings."
+                f"{name} looks like a secret, and a Space can be read by anybody. Take it out: "
+                f"rm {where}. What a Space must know in secret is set in its settings."
             )

@@ -13,11 +13,12 @@ import glob
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -65,6 +66,25 @@ class Container:
         command = _enclosed(self.image, self.image.healthcheck, self.env)
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
+    def end(self) -> None:
+        """Kill all that runs inside, and return when it is gone."""
+        # By its first process: whoever waits for that one waits for the whole namespace.
+        first = children_of(self.process.pid)
+        for pid in first:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not first:
+            self.process.kill()
+        self.process.wait(20)
+
+
+def children_of(pid: int) -> list[int]:
+    """The numbers of a process's children; none if it has ended."""
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
 
 def build(context: Path, into: Path, given: Mapping[str, str], say: Say = lambda _: None) -> Image:
     """Follow the Dockerfile of the folder `context` in the empty folder `into`.
@@ -96,24 +116,28 @@ def running(image: Image, given: Mapping[str, str], timeout_s: float = 60) -> It
     Its working folder, which is the application, is mounted read-only.
     """
     env = {**image.env, **given}
+    command = _enclosed(image, image.healthcheck, env)
+    if subprocess.run(command, capture_output=True, timeout=60).returncode == 0:
+        raise SpaceError(
+            "Another server answers the health check already. End it, or take another port: "
+            "--variable STREAMLIT_SERVER_PORT=8502"
+        )
     command = _enclosed(image, (*image.entrypoint, *image.command), env, read_only=[image.workdir])
     container = Container(image, env, subprocess.Popen(command))
     try:
         deadline = time.monotonic() + timeout_s
-        while True:
-            health = container.check_health()
-            if health.returncode == 0:
-                break
-            if container.process.poll() is not None or time.monotonic() > deadline:
+        while (health := container.check_health()).returncode:
+            status = container.process.poll()
+            if status is not None or time.monotonic() > deadline:
+                what = "still runs" if status is None else f"has ended with status {status}"
                 raise SpaceError(
-                    f"The server is not healthy after {timeout_s:.0f} s, or has ended (status "
-                    f"{container.process.poll()}): {health.stderr.strip()[-300:]}"
+                    f"The server {what}, and is not healthy after {timeout_s:.0f} s at most: "
+                    f"{health.stderr.strip()[-300:]}"
                 )
             time.sleep(0.5)
         yield container
     finally:
-        container.process.kill()  # and with it all that runs inside
-        container.process.wait(20)
+        container.end()
 
 
 def _check_machine() -> None:
@@ -201,7 +225,7 @@ def _numbers(user: str, step: Instruction) -> str:
     uid, _, gid = user.partition(":")
     if not uid.isdigit() or not (gid or "0").isdigit():
         raise SpaceError(
-            f"Line {step.line} of the Dockerfile: user {user!r}; expected numbers, such as 1000:1000"
+            f"Line {step.line} of the Dockerfile: user {user!r}; expected numbers: 1000:1000"
         )
     return f"{uid}:{gid or 0}"
 
@@ -214,7 +238,7 @@ def _copy(context: Path, words: Sequence[str], image: Image, step: Instruction) 
         found = sorted(Path(name) for name in glob.glob(str(context / pattern)))
         if not found or not all(one.resolve().is_relative_to(context.resolve()) for one in found):
             raise SpaceError(
-                f"Line {step.line} of the Dockerfile copies {pattern}, which {context} does not hold"
+                f"Line {step.line} of the Dockerfile copies {pattern}, and {context} holds none"
             )
         sources += found
     uid, gid = map(int, _numbers(step.flags.get("chown", "0:0"), step).split(":"))
@@ -256,19 +280,23 @@ def _enclosed(
         mounts.append(f": > {_quoted(root / 'dev' / device)}")
         mounts += _bound(Path("/dev", device), root / "dev" / device)
     for path in read_only:
-        mounts += _bound(_inside(image, path), _inside(image, path), read_only=True)
+        inside = _inside(image, path)
+        mounts += _bound(inside, inside, read_only=True, how="--rbind")
     given = {"HOME": "/root" if image.user.startswith("0:") else "/", **env}
     inner = ["chroot", f"--userspec={image.user}", "--groups=", str(root)]
     inner += ["env", "-i", f"--chdir={image.workdir}", *(f"{k}={v}" for k, v in given.items())]
-    mounts.append(f"exec {shlex.join([*inner, *command])}")
-    # Whoever is killed takes with him what he started: us, setpriv, unshare, all inside.
+    # Not exec: this shell stays, as root, the first process of its namespace, and when it ends
+    # all inside end. Linux forgets whom to kill with a parent once a process changes its user.
+    mounts.append(f"{shlex.join([*inner, *command])} || exit $?\nexit 0")
     tied = ["setpriv", "--pdeathsig", "KILL", "unshare", "--kill-child"]
     namespaces = ["--mount", "--propagation", "private", "--pid", "--fork"]
     return [*tied, *namespaces, "sh", "-c", "\n".join(mounts)]
 
 
-def _bound(source: Path, target: Path, *, read_only: bool = False) -> list[str]:
-    lines = [f"mount --bind {_quoted(source)} {_quoted(target)}"]
+def _bound(
+    source: Path, target: Path, *, read_only: bool = False, how: str = "--bind"
+) -> list[str]:
+    lines = [f"mount {how} {_quoted(source)} {_quoted(target)}"]
     if read_only:
         lines.append(f"mount -o remount,ro,bind {_quoted(target)}")
     return lines

@@ -16,7 +16,9 @@ from retrieval.settings import index_path
 def main() -> None:
     searcher = Searcher.open(index_path())
     (result,) = searcher.ask("I got the job 🎉", top_k=1)
-    print(f"{searcher.collection.name} answers with {searcher.encoder.label}: {result.record.title}")
+    print(
+        f"{searcher.collection.name} answers with {searcher.encoder.label}: {result.record.title}"
+    )
     name, pretrained = searcher.encoder.name, searcher.encoder.pretrained
     # One that lies in a folder is part of the application, which is not ours to write to.
     if find_export(name, pretrained) or checkpoint_folder(name):
