@@ -35,6 +35,8 @@ PASSWD = "root:x:0:0:root:/root:/bin/sh\n"
 # How this machine reaches its package registry is no part of an image, yet pip needs it.
 PASSED_TO_RUN = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_")
 
+GRACE_S = 10
+
 Say = Callable[[str], None]
 
 
@@ -67,15 +69,20 @@ class Container:
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     def end(self) -> None:
-        """Kill all that runs inside, and return when it is gone."""
-        # By its first process: whoever waits for that one waits for the whole namespace.
-        first = children_of(self.process.pid)
-        for pid in first:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if not first:
-            self.process.kill()
-        self.process.wait(20)
+        """Ask the server to end, as `docker stop` does; after ten seconds kill all inside."""
+        first = children_of(self.process.pid)  # with it its whole namespace ends
+        _signal([one for shell in first for one in children_of(shell)], signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(GRACE_S)
+            return
+        _signal(first or [self.process.pid], signal.SIGKILL)
+        self.process.wait()
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def children_of(pid: int) -> list[int]:

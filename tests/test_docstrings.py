@@ -4,11 +4,11 @@ import doctest
 
 import pytest
 
-from retrieval import containers, duplicates, emoji_text, frames, items, metrics, search
+from retrieval import containers, duplicates, emoji_text, frames, items, metrics, search, space
 
 
 @pytest.mark.parametrize(
-    "module", [containers, duplicates, emoji_text, frames, items, metrics, search]
+    "module", [containers, duplicates, emoji_text, frames, items, metrics, search, space]
 )
 def test_the_examples_in_docstrings_hold(module):
     failed, tried = doctest.testmod(module)

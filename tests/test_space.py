@@ -7,7 +7,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
+import deploy_space
 import pytest
 from conftest import FakeEncoder, save_gif
 
@@ -260,3 +262,39 @@ def test_the_manifest_has_all_that_assembling_needs_and_none_is_an_error():
     assert isinstance(read_manifest(STARTER), Manifest)
     with pytest.raises(ValueError, match="assembled with its manifest"):
         assemble(ON_HUB)
+
+
+def test_the_script_hands_everything_to_the_hub_in_one_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The Hub itself is played here: tests/test_hub.py has the rest of the way."""
+    asked, sent = [], []
+
+    def fetch(repo_id: str, name: str, **where: object) -> str:
+        asked.append((repo_id, name, where))
+        return str(STARTER / name)
+
+    def upload(*args: object, **more: object) -> str:
+        sent.append((args, more))
+        return "https://example.org/spaces/me/page"
+
+    hub = ModuleType("retrieval.hub")
+    hub.upload = upload  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "retrieval.hub", hub)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    monkeypatch.setattr(
+        sys, "argv", ["deploy_space.py", "me/page", "--bundle", ON_HUB, "--private"]
+    )
+    deploy_space.main()
+    assert asked == [
+        ("me/reactions", "manifest.json", {"repo_type": "dataset", "revision": "v1"}),
+    ]  # fmt: skip
+    ((repo_id, kind, files), more) = sent.pop()
+    assert (repo_id, kind) == ("me/page", "space") and "Dockerfile" in files
+    assert more == {
+        "message": f"Serve {ON_HUB}",
+        "private": True,
+        "space_sdk": "docker",
+        "variables": {"TORCH": "0", "BAKE": "1", "REACTION_INDEX": ON_HUB},
+    }
+    assert capsys.readouterr().out.endswith("https://example.org/spaces/me/page\n")
