@@ -156,7 +156,7 @@ def model_on_hub(checkpoint: str) -> str | None:
 def _own_files() -> dict[str, Path | bytes]:
     """The page with what it reads, and the files of space/ at the top."""
     names = [*TEXTS, *_code()]
-    names += [str(p.relative_to(ROOT)) for p in sorted((ROOT / "data" / "licenses").iterdir())]
+    names += [str(p.relative_to(ROOT)) for p in _files_in(ROOT / "data" / "licenses")]
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
     files: dict[str, Path | bytes] = {name: ROOT / name for name in names}
     files[str(card.relative_to(ROOT))] = card

@@ -150,7 +150,7 @@ def running(image: Image, given: Mapping[str, str], timeout_s: float = 60) -> It
 def _check_machine() -> None:
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if sys.platform != "linux" or os.geteuid() != 0 or missing:
-        found = f"no {', '.join(missing)}" if missing else f"{sys.platform}, user {os.getuid()}"
+        found = f"no {', '.join(missing)}" if missing else f"{sys.platform}, and not root"
         raise SpaceError(
             f"Running a Space without Docker takes Linux, root and {', '.join(TOOLS)}; found "
             f"{found}. With Docker: docker build -t space FOLDER && docker run -p 8501:8501 space"

@@ -272,3 +272,12 @@ def test_the_script_runs_a_space_until_it_is_ended(tmp_path: Path):
         for _ in range(50):
             urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=1).close()
             time.sleep(0.1)
+
+
+def test_where_it_cannot_run_it_says_what_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    context = write_context(tmp_path / "context", "RUN true")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(
+        SpaceError, match=r"takes Linux, root and unshare, .*; found linux, and not"
+    ):
+        build(context, tmp_path / "image", {})
