@@ -8,7 +8,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -56,6 +56,12 @@ benchmark: $(VENV)/.ready
 
 measure: $(VENV)/.ready-dev
 	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python scripts/measure_page.py
+
+# The Space as it would go up, run without Docker; needs root.
+space: $(VENV)/.ready
+	rm -rf artifacts/space artifacts/space-image
+	$(BIN)/python scripts/deploy_space.py me/reactions --dry-run artifacts/space
+	$(BIN)/python scripts/run_space.py artifacts/space --into artifacts/space-image
 
 clean:
 	rm -rf $(VENV) artifacts

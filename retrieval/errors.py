@@ -40,3 +40,7 @@ class HubError(RetrievalError):
 
 class HubOfflineError(HubError):
     """The Hub cannot be reached, and its cache here does not hold what was asked for."""
+
+
+class SpaceError(RetrievalError):
+    """A Space cannot be put together, or not be run here, as it was asked for."""

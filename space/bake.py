@@ -1,0 +1,38 @@
+"""Open what the page will serve, once, while the image is built.
+
+A bundle and a checkpoint that do not fit fail the build, not the first visitor, and what
+lies on the Hub is in the image from then on. A checkpoint that comes in torch is exported,
+so that it answers faster and starts without torch.
+"""
+
+import sys
+
+from retrieval.encoder import checkpoint_folder, export_folder, find_export
+from retrieval.errors import RetrievalError
+from retrieval.search import Searcher
+from retrieval.settings import index_path
+
+
+def main() -> None:
+    searcher = Searcher.open(index_path())
+    (result,) = searcher.ask("I got the job 🎉", top_k=1)
+    print(
+        f"{searcher.collection.name} answers with {searcher.encoder.label}: {result.record.title}"
+    )
+    name, pretrained = searcher.encoder.name, searcher.encoder.pretrained
+    # One that lies in a folder is part of the application, which is not ours to write to.
+    if find_export(name, pretrained) or checkpoint_folder(name):
+        return
+    from retrieval.export import export_encoder  # torch, which only such a checkpoint needs
+    from retrieval.open_clip_encoder import OpenClipEncoder
+
+    out = export_folder(name, pretrained, "float32")
+    print(f"Exporting {searcher.encoder.label} to {out} …")
+    export_encoder(OpenClipEncoder(name, pretrained), out)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RetrievalError as error:
+        sys.exit(f"Error: {error}")
