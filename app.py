@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from retrieval.errors import RetrievalError
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
-from retrieval.settings import index_path
+from retrieval.settings import Settings
 from retrieval.words import LANGUAGES
 
 KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes never change
@@ -53,7 +53,7 @@ def _keep_language() -> None:
 def give_gif(request: Request) -> Response:
     """The GIF's bytes, for /gif/ID.gif."""
     try:
-        path, media_type = find_file(index_path(), request.path_params["gif_id"])
+        path, media_type = find_file(Settings.read().index, request.path_params["gif_id"])
     except (RetrievalError, OSError) as error:
         return PlainTextResponse(str(error), status_code=404)
     return FileResponse(path, media_type=media_type, headers=KEPT)
@@ -62,7 +62,7 @@ def give_gif(request: Request) -> Response:
 def give_still(request: Request) -> Response:
     """One frame as PNG, for /still/ID/FRAME.png."""
     try:
-        path, _ = find_file(index_path(), request.path_params["gif_id"])
+        path, _ = find_file(Settings.read().index, request.path_params["gif_id"])
         png = still_png(path, request.path_params["frame"])
     except (RetrievalError, OSError) as error:
         return PlainTextResponse(str(error), status_code=404)

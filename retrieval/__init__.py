@@ -9,4 +9,12 @@ Importing the package loads nothing heavy; torch comes only with a checkpoint th
 exported.
 """
 
+import sys
+from typing import Any
+
+# OpenVINO reports each import to Google Analytics, unasked, through a package that it also
+# does without: here it finds none. What people type and index is nobody's business.
+_modules: dict[str, Any] = sys.modules
+_modules.setdefault("openvino_telemetry", None)
+
 __version__ = "0.1.0"

@@ -125,6 +125,18 @@ def label_of(name: str, pretrained: str | None) -> str:
     return f"{name}/{pretrained}" if pretrained else name
 
 
+def split_label(label: str) -> tuple[str, str | None]:
+    """(name, pretrained) of a checkpoint in one word, as `label_of` writes it.
+
+    >>> split_label("ViT-B-32/laion2b_s34b_b79k"), split_label("hf-hub:me/clip")
+    (('ViT-B-32', 'laion2b_s34b_b79k'), ('hf-hub:me/clip', None))
+    """
+    if label.startswith((LOCAL_DIR, HF_HUB)):
+        return label, None
+    name, _, pretrained = label.partition("/")
+    return name, pretrained or None
+
+
 def checkpoint_folder(name: str) -> Path | None:
     """The folder of a checkpoint that lies in one, None for those that open_clip fetches."""
     model = PRESETS[name].model if name in PRESETS else name

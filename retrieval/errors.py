@@ -42,5 +42,9 @@ class HubOfflineError(HubError):
     """The Hub cannot be reached, and its cache here does not hold what was asked for."""
 
 
+class SettingsError(RetrievalError):
+    """An environment variable has a value that makes no sense."""
+
+
 class SpaceError(RetrievalError):
     """A Space cannot be put together, or not be run here, as it was asked for."""

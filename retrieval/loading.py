@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from retrieval.bundle import Bundle
-from retrieval.encoder import Encoder, Pixels, load_encoder
+from retrieval.encoder import Encoder, Pixels
 from retrieval.errors import RetrievalError
-from retrieval.search import Searcher
+from retrieval.search import Searcher, encoder_of
 
 # Shares of the wait, as the bar shows it: the checkpoint is most of it.
 STEPS = {"loading_index": 0.1, "loading_checkpoint": 0.3}
@@ -48,8 +48,9 @@ class OneThreadEncoder:
 class Loading:
     """A searcher on its way: the step it is at, and in the end the searcher or the error."""
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, checkpoint: str = ""):
         self.path = path  # or an address on the Hub
+        self._checkpoint = checkpoint
         self.step = "loading_index"  # one of STEPS, a key of retrieval.words
         self.searcher: Searcher | None = None
         self.error: RetrievalError | None = None
@@ -74,8 +75,7 @@ class Loading:
         try:
             bundle = Bundle.open(self.path)
             self.step = "loading_checkpoint"
-            manifest = bundle.manifest
-            encoder = OneThreadEncoder(load_encoder(manifest.checkpoint, manifest.pretrained))
+            encoder = OneThreadEncoder(encoder_of(bundle, self._checkpoint))
             # The first of each costs ten times the second; nobody should wait for it.
             encoder.encode_text(["I got the job!"])
             encoder.encode_images([Image.new("RGB", (64, 64), "white")])

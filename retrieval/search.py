@@ -17,7 +17,7 @@ import numpy as np
 from retrieval.bundle import Bundle
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings
-from retrieval.encoder import Encoder, load_encoder
+from retrieval.encoder import Encoder, load_encoder, split_label
 from retrieval.errors import MediaError, QueryError
 from retrieval.frames import read_media
 from retrieval.hub import Progress
@@ -141,12 +141,11 @@ class Searcher:
         where: Path | str,
         encoder: Encoder | None = None,
         progress: Progress | None = None,
+        checkpoint: str = "",
     ) -> Searcher:
-        """The bundle in a folder or at an hf:// address, with the encoder its manifest names."""
+        """The bundle in a folder or at an hf:// address, with its encoder (`encoder_of`)."""
         bundle = Bundle.open(where, progress)
-        if encoder is None:
-            encoder = load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
-        return cls(bundle, encoder)
+        return cls(bundle, encoder or encoder_of(bundle, checkpoint))
 
     def ask(
         self,
@@ -323,6 +322,14 @@ class Searcher:
             leader = self.collection.records[gif].group
             groups.setdefault(gif if leader < 0 else leader, []).append(position)
         return list(groups.values())
+
+
+def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:
+    """The encoder that a bundle's manifest names, or that `checkpoint` does, as a label has it:
+    "mini", "ViT-B-32/laion2b_s34b_b79k", "hf-hub:me/clip"."""
+    if not checkpoint:
+        return load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
+    return load_encoder(*split_label(checkpoint))
 
 
 def chat_terms(text: str) -> list[Term]:

@@ -16,9 +16,8 @@ from retrieval.incremental import Progress
 from retrieval.index import VectorIndex
 from retrieval.pipeline import Pipeline, Work
 from retrieval.report import Skipped
+from retrieval.settings import Settings
 
-MAX_FILES = 100
-MAX_TOTAL_BYTES = 500_000_000
 LIMITS = Limits(max_bytes=200_000_000)
 
 
@@ -45,19 +44,24 @@ class Uploads:
 
 
 def read_uploads(
-    files: Sequence[tuple[str, bytes]], encoder: Encoder, progress: Progress | None = None
+    files: Sequence[tuple[str, bytes]],
+    encoder: Encoder,
+    progress: Progress | None = None,
+    *,
+    max_files: int = Settings.max_files,
+    max_total_mb: int = Settings.max_total_mb,
 ) -> Uploads:
     """The (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
 
     SourceError if there are too many, they are too large together, or none can be read.
     """
-    if len(files) > MAX_FILES:
-        raise SourceError(f"{len(files)} files were uploaded; at most {MAX_FILES} are ranked.")
+    if len(files) > max_files:
+        raise SourceError(f"{len(files)} files were uploaded; at most {max_files} are ranked.")
     total = sum(len(data) for _, data in files)
-    if total > MAX_TOTAL_BYTES:
+    if total > max_total_mb * 1_000_000:
         raise SourceError(
             f"The files have {total / 1e6:,.0f} MB together; at most "
-            f"{MAX_TOTAL_BYTES / 1e6:,.0f} MB are ranked. Take some out."
+            f"{max_total_mb:,} MB are ranked. Take some out."
         )
     work = [Work((name, data), partial(bytes, data)) for name, data in files]
     records: list[Record] = []

@@ -80,9 +80,9 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     ),
     "rank_mine": ("Rank my pictures instead", "내 사진에서 찾기"),
     "rank_mine_help": (
-        "Up to 100 files, 200 MB each and 500 MB together: JPG, PNG, WebP, GIF, MP4. They are "
+        "Up to {n} files, {mb} MB together: JPG, PNG, WebP, GIF, MP4. They are "
         "ranked instead of the library, animated ones by all their frames, and never written.",
-        "최대 100개, 파일당 200MB, 합계 500MB: JPG, PNG, WebP, GIF, MP4. 라이브러리 대신 "
+        "최대 {n}개, 합계 {mb}MB: JPG, PNG, WebP, GIF, MP4. 라이브러리 대신 "
         "순위를 매기며 저장하지 않습니다.",
     ),
     "unread": ("{n} of your files could not be read", "파일 {n}개를 읽을 수 없습니다"),

@@ -10,11 +10,12 @@ import sys
 from retrieval.encoder import checkpoint_folder, export_folder, find_export
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
-from retrieval.settings import index_path
+from retrieval.settings import Settings
 
 
 def main() -> None:
-    searcher = Searcher.open(index_path())
+    settings = Settings.read()
+    searcher = Searcher.open(settings.index, checkpoint=settings.checkpoint)
     (result,) = searcher.ask("I got the job 🎉", top_k=1)
     print(
         f"{searcher.collection.name} answers with {searcher.encoder.label}: {result.record.title}"

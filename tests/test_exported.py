@@ -148,6 +148,15 @@ def test_a_search_from_the_shell_needs_neither_torch_nor_open_clip():
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def test_openvino_reports_to_nobody(tmp_path: Path):
+    """It would, from its import on, and leave an id in the home folder."""
+    program = "from retrieval.encoder import load_encoder; load_encoder('mini').encode_text(['a'])"
+    command = [sys.executable, "-c", program]
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}  # no CI in it
+    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    assert not (tmp_path / "intel").exists()
+
+
 @pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
 @pytest.mark.parametrize("size", [64, (48, 64)])
 def test_pixels_are_those_of_open_clips_transform(mode: str, size):

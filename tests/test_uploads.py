@@ -31,16 +31,16 @@ def test_uploads_are_ranked_by_all_their_frames(tmp_path: Path, encoder: FakeEnc
     ]
 
 
-def test_too_many_too_large_and_nothing_readable_are_said(
-    encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
-):
+def test_too_many_too_large_and_nothing_readable_are_said(encoder: FakeEncoder):
     with pytest.raises(SourceError, match="101 files were uploaded; at most 100"):
         uploads.read_uploads([("a.png", png(RED))] * 101, encoder)
     with pytest.raises(SourceError, match=r"None of the uploaded files can be read: a\.gif: no"):
         uploads.read_uploads([("a.gif", b"text")], encoder)
-    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", 100)
-    with pytest.raises(SourceError, match=r"at most 0 MB are ranked\. Take some out"):
-        uploads.read_uploads([("a.png", png(RED)), ("b.png", png(BLUE))], encoder)
+    large = [(f"{i}.png", png(RED) + bytes(600_000)) for i in range(2)]
+    with pytest.raises(SourceError, match=r"have 1 MB together; at most 1 MB are ranked\. Take"):
+        uploads.read_uploads(large, encoder, max_total_mb=1)
+    with pytest.raises(SourceError, match="2 files were uploaded; at most 1 are"):
+        uploads.read_uploads(large, encoder, max_files=1)
 
 
 def test_uploads_of_another_checkpoint_are_refused(encoder: FakeEncoder):

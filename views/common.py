@@ -7,11 +7,11 @@ import streamlit as st
 
 from retrieval.bundle import folder_of
 from retrieval.catalog import Record, read_catalog
-from retrieval.errors import BundleError
+from retrieval.errors import BundleError, SettingsError
 from retrieval.loading import Loading
 from retrieval.search import Searcher
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE
-from retrieval.settings import STARTER, index_path
+from retrieval.settings import STARTER, Settings
 from retrieval.words import LANGUAGES, say
 
 
@@ -21,15 +21,24 @@ def words(key: str, **values: object) -> str:
     return say(language if language in LANGUAGES else "en", key, **values)
 
 
+def settings() -> Settings:
+    """What the server was started with; if it makes no sense, the page ends here."""
+    try:
+        return Settings.read()
+    except SettingsError as error:
+        st.error(str(error))
+        st.stop()
+
+
 @st.cache_resource(show_spinner=False)
-def _loading(path: str, changed_ns: int) -> Loading:
-    return Loading(path)
+def _loading(path: str, changed_ns: int, checkpoint: str) -> Loading:
+    return Loading(path, checkpoint)
 
 
 def searcher() -> Searcher:
     """The searcher; while it loads, and if it cannot be loaded, the page ends here."""
-    path = index_path()
-    loading = _loading(str(path), _changed_ns(path))
+    asked = settings()
+    loading = _loading(str(asked.index), _changed_ns(asked.index), asked.checkpoint)
     if loading.error:
         _loading.clear()  # so that the next visit tries again
         st.error(str(loading.error))
@@ -61,7 +70,7 @@ def _show_progress(loading: Loading) -> None:
 def library_choices() -> dict[str, list[str]]:
     """The tags, licences and sources of the library; nothing while there is none."""
     try:
-        path = folder_of(index_path()) / "catalog.parquet"
+        path = folder_of(settings().index) / "catalog.parquet"
         return _choices(str(path), path.stat().st_mtime_ns)
     except (BundleError, OSError):
         return {"tags": [], "licenses": [], "sources": []}

@@ -17,6 +17,7 @@ from views.common import (
     library_choices,
     library_name,
     searcher,
+    settings,
     still_address,
     words,
 )
@@ -174,16 +175,18 @@ def narrow() -> tuple[Filter, int, bool]:
 
 def rank_mine() -> list[tuple[str, bytes]]:
     """The person's own files, to be ranked instead of the library."""
+    asked = settings()
+    help = words("rank_mine_help", n=asked.max_files, mb=asked.max_total_mb)
     with st.expander(words("rank_mine"), icon=":material/upload:"):
         files = st.file_uploader(
             words("rank_mine"),
             type=PICTURES,
             accept_multiple_files=True,
             key="mine",
-            help=words("rank_mine_help"),
+            help=help,
             label_visibility="collapsed",
         )
-        st.caption(words("rank_mine_help"))
+        st.caption(help)
     return [(file.name, file.getvalue()) for file in files]
 
 
@@ -198,7 +201,14 @@ def uploads(files: list[tuple[str, bytes]], found: Searcher) -> Uploads:
             bar.progress(done / (total or len(files)), text=words("reading_pictures"))
 
         try:
-            collection = read_uploads(files, found.encoder, progress)
+            asked = settings()
+            collection = read_uploads(
+                files,
+                found.encoder,
+                progress,
+                max_files=asked.max_files,
+                max_total_mb=asked.max_total_mb,
+            )
         except RetrievalError as error:
             bar.empty()
             st.error(str(error))
