@@ -7,12 +7,15 @@ Run as a script (by Streamlit, for every view of a page) it is the navigation; i
 library, and each of its frames, at an address of its own.
 """
 
+from contextlib import suppress
+
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrieval.errors import RetrievalError
+from retrieval.errors import RetrievalError, SettingsError
+from retrieval.loading import loading
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
 from retrieval.settings import Settings
 from retrieval.words import LANGUAGES
@@ -72,6 +75,9 @@ def give_still(request: Request) -> Response:
 if __name__ == "__main__":
     main()
 else:
+    with suppress(SettingsError):  # the page says it
+        begun = Settings.read()
+        loading(begun.index, begun.checkpoint)  # while the first visitor's browser gets the page
     app = st.App(
         __file__,
         routes=[

@@ -1,4 +1,4 @@
-"""Files from the Hub whose SHA-256 is known, brought in and checked before they are used.
+"""Files whose SHA-256 is known, checked before they are used; those on the Hub brought in first.
 
 That a file has its hash is remembered by its size and time of change, in the user's cache,
 so that a start with all in place reads none of them: hashing a gigabyte takes about a second.
@@ -28,7 +28,8 @@ def fetch_checked(
     the way or here. HubError if it still is not, or cannot be had.
     """
     snapshot.fetch(hashes, progress)
-    notes = _Notes(snapshot)
+    repo = f"{snapshot.address.kind}--{snapshot.address.repo_id.replace('/', '--')}"
+    notes = Notes(snapshot.folder, f"{repo}/{snapshot.commit}")
     wrong = [name for name, sha256 in hashes.items() if not notes.agree(name, sha256)]
     if wrong:
         snapshot.fetch(wrong, anew=True)
@@ -53,13 +54,15 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-class _Notes:
-    """What was found when a snapshot's files were last hashed: name → [size, time, SHA-256]."""
+class Notes:
+    """What was found when a folder's files were last hashed: name → [size, time, SHA-256].
 
-    def __init__(self, snapshot: Snapshot):
-        self._folder = snapshot.folder
-        repo = f"{snapshot.address.kind}--{snapshot.address.repo_id.replace('/', '--')}"
-        self._file = user_cache() / "checked" / repo / f"{snapshot.commit}.json"
+    `name` is what the note itself is called, among those of all folders.
+    """
+
+    def __init__(self, folder: Path, name: str):
+        self._folder = folder
+        self._file = user_cache() / "checked" / f"{name}.json"
         self._known: dict[str, list[int | str]] = {}
         with suppress(OSError, ValueError):
             known = json.loads(self._file.read_text(encoding="utf-8"))
@@ -67,7 +70,10 @@ class _Notes:
         self._before = dict(self._known)
 
     def agree(self, name: str, sha256: str) -> bool:
-        """Whether the file has this hash; it is read only if it is not known yet, or changed."""
+        """Whether the file has this hash; it is read only if it is not known yet, or changed.
+
+        OSError if it cannot be read.
+        """
         file = self._folder / name
         facts = file.stat()
         found: list[int | str] = [facts.st_size, facts.st_mtime_ns, sha256]
@@ -79,6 +85,7 @@ class _Notes:
         return True
 
     def write(self) -> None:
+        """Keep what was found, if anything is new and there is a place for it."""
         if self._known == self._before:
             return
         partial = self._file.with_name(f"{self._file.name}.{os.getpid()}")

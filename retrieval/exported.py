@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.checked import fetch_checked
+from retrieval.checked import Notes, fetch_checked, sha256_of
 from retrieval.encoder import BATCH_SIZE, SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.hub import Address, pull
@@ -86,7 +86,7 @@ class ExportedEncoder:
         self._tokens = Tokens(
             folder / described["tokenizer_file"], TokenSettings(**described["tokenizer"])
         )
-        self._lock = threading.Lock()
+        self._locks = {tower: threading.Lock() for tower in TOWERS}
         self._asked_precision = precision
 
     @property
@@ -131,7 +131,7 @@ class ExportedEncoder:
         def keep(request: Any, number: int) -> None:
             done[number] = np.array(request.get_output_tensor(0).data)
 
-        with self._lock:  # the queue's callback is set anew for each call
+        with self._locks[tower]:  # the queue's callback is set anew for each call
             queue = self._image if tower == "image" else self._text
             queue.set_callback(keep)
             for number, batch in enumerate(inputs):
@@ -200,16 +200,20 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     """CheckpointError unless each file, the checkpoint's own among them, has its hash."""
+    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    notes = Notes(folder, f"export--{place}")
     for name, expected in files.items():
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            agrees = notes.agree(name, expected)
         except OSError as error:
             raise CheckpointError(f"{folder / name} is missing. {_mend(folder)}") from error
-        if found != expected:
+        if not agrees:
             raise CheckpointError(
                 f"{(folder / name).resolve()} is not the file that {folder} was exported with "
-                f"(SHA-256 {found[:12]}, expected {expected[:12]}). {_mend(folder)}"
+                f"(SHA-256 {sha256_of(folder / name)[:12]}, expected {expected[:12]}). "
+                f"{_mend(folder)}"
             )
+    notes.write()
 
 
 def _mend(folder: Path) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from retrieval.bundle import Bundle
+from retrieval.bundle import MANIFEST, Bundle
 from retrieval.encoder import Encoder, Pixels
 from retrieval.errors import RetrievalError
+from retrieval.hub import is_address
 from retrieval.search import Searcher, encoder_of
 
 # Shares of the wait, as the bar shows it: the checkpoint is most of it.
@@ -45,6 +48,30 @@ class OneThreadEncoder:
         return self._worker.submit(self._encoder.encode_text, texts).result()
 
 
+RETRY_AFTER_S = 5.0
+
+_lock = threading.Lock()
+_latest: dict[tuple[str, int, str], Loading] = {}  # one at the most
+
+
+def loading(where: Path | str, checkpoint: str = "") -> Loading:
+    """The loading of a bundle, begun by whoever asks first; again if the bundle was rebuilt,
+    or if it failed a while ago.
+
+    One on the Hub stays at the commit that it was loaded at.
+    """
+    changed_ns = 0
+    with suppress(OSError):
+        changed_ns = 0 if is_address(where) else (Path(where) / MANIFEST).stat().st_mtime_ns
+    key = (str(where), changed_ns, checkpoint)
+    with _lock:
+        known = _latest.get(key)
+        if known is None or known.failed_s > RETRY_AFTER_S:
+            _latest.clear()
+            known = _latest[key] = Loading(where, checkpoint)
+        return known
+
+
 class Loading:
     """A searcher on its way: the step it is at, and in the end the searcher or the error."""
 
@@ -54,8 +81,9 @@ class Loading:
         self.step = "loading_index"  # one of STEPS, a key of retrieval.words
         self.searcher: Searcher | None = None
         self.error: RetrievalError | None = None
-        self._thread = threading.Thread(target=self._load, daemon=True)
-        self._thread.start()
+        self._failed_at_s = 0.0
+        self._ended = threading.Event()
+        threading.Thread(target=self._load, daemon=True).start()
 
     @property
     def fraction(self) -> float:
@@ -64,27 +92,42 @@ class Loading:
 
     @property
     def done(self) -> bool:
-        return self.searcher is not None or self.error is not None
+        return self._ended.is_set()
+
+    @property
+    def failed_s(self) -> float:
+        """How many seconds ago it failed; 0 if it did not."""
+        return time.monotonic() - self._failed_at_s if self.error else 0.0
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end, at most that long; whether it has come."""
-        self._thread.join(timeout_s)
-        return self.done
+        """Wait for the searcher or the error, at most that long; whether it has come."""
+        return self._ended.wait(timeout_s)
 
     def _load(self) -> None:
         try:
-            bundle = Bundle.open(self.path)
-            self.step = "loading_checkpoint"
-            encoder = OneThreadEncoder(encoder_of(bundle, self._checkpoint))
-            # The first of each costs ten times the second; nobody should wait for it.
-            encoder.encode_text(["I got the job!"])
-            encoder.encode_images([Image.new("RGB", (64, 64), "white")])
-            self.searcher = Searcher(bundle, encoder)
-            # A full garbage collection walks the objects of torch and transformers, which
-            # takes 300 ms and holds up every page: they are here to stay.
-            gc.collect()
-            gc.freeze()
+            self._load_all()
         except RetrievalError as error:
-            self.error = error
+            self._fail(error)
         except Exception as error:  # a thread's traceback would reach no one
-            self.error = RetrievalError(f"{self.path} could not be loaded: {error!r}")
+            self._fail(RetrievalError(f"{self.path} could not be loaded: {error!r}"))
+
+    def _fail(self, error: RetrievalError) -> None:
+        self._failed_at_s = time.monotonic()
+        self.error = error
+        self._ended.set()
+
+    def _load_all(self) -> None:
+        bundle = Bundle.open(self.path)
+        self.step = "loading_checkpoint"
+        checkpoint = encoder_of(bundle, self._checkpoint)
+        encoder = OneThreadEncoder(checkpoint)
+        # The first of each costs ten times the second; nobody should wait for it.
+        encoder.encode_text(["I got the job!"])
+        self.searcher = Searcher(bundle, encoder)
+        self._ended.set()
+        # Messages are answered meanwhile: a ViT-B-32's image tower takes a second to load.
+        checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
+        # A full garbage collection walks the objects of torch and transformers, which
+        # takes 300 ms and holds up every page: they are here to stay.
+        gc.collect()
+        gc.freeze()

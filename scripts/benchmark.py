@@ -5,6 +5,8 @@ command  the whole search command, imports included, as a process of its own
 
 These take minutes, and are not part of "all":
 
+start       a cold start of the page, from its process to the first answer in a browser, and
+            its memory; needs requirements-dev.txt; five minutes
 build       GIFs a second against the plain loop of open_clip's README and against the
             machine's limit, agreement, and a second run over 10,000 files; ten minutes
 duplicates  precision and recall on edited copies of the bundle's GIFs; five minutes
@@ -30,14 +32,14 @@ from _bench_duplicates import measure_duplicates
 from _bench_index import measure_sizes
 from _cli import parser_for, run
 
-WHAT = ("all", "query", "command", "build", "duplicates", "index")
+WHAT = ("all", "query", "command", "start", "build", "duplicates", "index")
 
 
 def main() -> None:
     parser = parser_for(__doc__)
     parser.add_argument("what", nargs="?", choices=WHAT, default="all", help="which of them")
     parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
-    parser.add_argument("--runs", type=int, default=5, help="runs of the command")
+    parser.add_argument("--runs", type=int, default=5, help="runs of the command, of a start")
     parser.add_argument(
         "--gifs",
         type=int,
@@ -50,6 +52,11 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
     parser.add_argument("--dim", type=int, default=512, help="components a vector, for `index`")
     args = parser.parse_args()
+    if args.what == "start":
+        from _bench_start import measure_start  # a browser, which the others do without
+
+        measure_start(args.runs)
+        return
     if args.what == "build":
         measure_build(args.gifs or 48, args.files)
         return

@@ -2,15 +2,26 @@
 
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from retrieval import loading
+from retrieval.search import encoder_of
 from retrieval.settings import ROOT, STARTER
 from retrieval.words import LANGUAGES, WORDS, say
+
+
+def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "_latest", {})
+    failed = loading.loading(tmp_path / "none")
+    assert failed.wait(60) and "No index at" in str(failed.error)
+    assert loading.loading(tmp_path / "none") is failed
+    monkeypatch.setattr(loading, "RETRY_AFTER_S", 0.0)
+    assert loading.loading(tmp_path / "none") is not failed
 
 
 @pytest.fixture
@@ -39,12 +50,22 @@ def test_the_first_screen_asks_and_shows_no_error(page: AppTest):
     assert page.info and not page.error and not page.exception
 
 
-def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(page: AppTest):
-    st.cache_resource.clear()
+def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+):
+    may_go_on = threading.Event()
+
+    def slow(*args):
+        may_go_on.wait(60)
+        return encoder_of(*args)
+
+    monkeypatch.setattr(loading, "_latest", {})
+    monkeypatch.setattr(loading, "encoder_of", slow)
     page.run()
-    bars = [str(bar.proto) for bar in page.get("progress")]
-    assert any(say("en", "loading_checkpoint") in bar or "index" in bar for bar in bars)
+    (bar,) = [str(bar.proto) for bar in page.get("progress")]
+    assert say("en", "loading_checkpoint") in bar
     page.text_input(key="q").input("thank you").run()
+    may_go_on.set()
     loaded(page)
     assert page.text_input(key="q").value == "thank you" and texts(page)
 
@@ -127,7 +148,6 @@ def test_a_bundle_that_cannot_be_opened_is_said_with_the_command_that_mends_it(
 ):
     make(tmp_path / "bundle")
     monkeypatch.setenv("REACTION_INDEX", str(tmp_path / "bundle"))
-    st.cache_resource.clear()
     loaded(page)
     assert expected in page.error[0].value and not page.exception
     assert "python scripts/build_index.py" in page.error[0].value

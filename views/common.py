@@ -8,7 +8,7 @@ import streamlit as st
 from retrieval.bundle import folder_of
 from retrieval.catalog import Record, read_catalog
 from retrieval.errors import BundleError, SettingsError
-from retrieval.loading import Loading
+from retrieval.loading import Loading, loading
 from retrieval.search import Searcher
 from retrieval.serving import GIF_ROUTE, STILL_ROUTE
 from retrieval.settings import STARTER, Settings
@@ -30,41 +30,24 @@ def settings() -> Settings:
         st.stop()
 
 
-@st.cache_resource(show_spinner=False)
-def _loading(path: str, changed_ns: int, checkpoint: str) -> Loading:
-    return Loading(path, checkpoint)
-
-
 def searcher() -> Searcher:
     """The searcher; while it loads, and if it cannot be loaded, the page ends here."""
     asked = settings()
-    loading = _loading(str(asked.index), _changed_ns(asked.index), asked.checkpoint)
-    if loading.error:
-        _loading.clear()  # so that the next visit tries again
-        st.error(str(loading.error))
+    found = loading(asked.index, asked.checkpoint)
+    if found.error:
+        st.error(str(found.error))
         st.stop()
-    if loading.searcher is None and not loading.wait(0.05):
-        _show_progress(loading)
+    if found.searcher is None and not found.wait(0.5):
+        _show_progress(found)
         st.stop()
-    return searcher() if loading.searcher is None else loading.searcher
-
-
-def _changed_ns(path: Path | str) -> int:
-    """A rebuilt bundle is another one: the page picks it up without a restart.
-
-    One on the Hub stays at the commit that the server started with.
-    """
-    if isinstance(path, str):
-        return 0
-    manifest = path / "manifest.json"
-    return manifest.stat().st_mtime_ns if manifest.exists() else 0
+    return searcher() if found.searcher is None else found.searcher
 
 
 @st.fragment(run_every=0.5)
-def _show_progress(loading: Loading) -> None:
-    if loading.done:
+def _show_progress(found: Loading) -> None:
+    if found.done:
         st.rerun()
-    st.progress(loading.fraction, text=words(loading.step))
+    st.progress(found.fraction, text=words(found.step))
 
 
 def library_choices() -> dict[str, list[str]]:
