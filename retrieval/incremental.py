@@ -140,7 +140,8 @@ class IncrementalRun:
             readers=WORKERS if local else DOWNLOAD_WORKERS,
             pad=True,
         )
-        self.skipped: list[Skipped] = []
+        self.skipped: list[Skipped] = []  # in the order of the source
+        self._left_out: list[tuple[int, Skipped]] = []  # by the item's place in it
         self.notes: list[str] = []
         self.embedded: set[str] = set()  # ids that were embedded in this run
         self.first: dict[str, Task] = {}  # id → the first item with these bytes
@@ -172,6 +173,8 @@ class IncrementalRun:
             else:
                 self._leave_out(task, MediaError(self._reasons[gif_id]), gif_id)
         self._journal.flush()
+        in_order = sorted(self._left_out, key=lambda left_out: left_out[0])
+        self.skipped = [skipped for _, skipped in in_order]
         self.skipped += [Skipped(row.where, row.reason) for row in self._source.left_out]
         unlisted = self._source.n_left_out - len(self._source.left_out)
         if unlisted:
@@ -213,7 +216,7 @@ class IncrementalRun:
                     task.size_bytes, task.changed_ns = version_of(item.path)
             if task.seen and task.is_as_before():
                 if task.seen.reason:
-                    self.skipped.append(Skipped(item.name, task.seen.reason))
+                    self._left_out.append((number, Skipped(item.name, task.seen.reason)))
                     self._count()
                     continue
                 if self._is_known(task.seen.gif_id):
@@ -272,7 +275,7 @@ class IncrementalRun:
 
     def _leave_out(self, task: Task, error: MediaError, gif_id: str) -> None:
         self._reasons[gif_id] = str(error)
-        self.skipped.append(Skipped(task.item.name, str(error)))
+        self._left_out.append((task.number, Skipped(task.item.name, str(error))))
         if not isinstance(error, UnavailableError):
             self._journal.add(self._seen(task, gif_id, str(error)))
 
