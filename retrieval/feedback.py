@@ -30,7 +30,8 @@ class Vote:
 
     `when` is the moment of the first answer. Who changes their mind is kept as another line
     with the same `when`, `message` and `gif_id`: of such lines, the last counts. Two people
-    never share a moment, so that neither overrules the other, and none needs a name.
+    hardly share a microsecond, so that neither overrules the other, and none needs a name; the
+    same person on another visit is another voter.
     """
 
     when: str  # UTC, ISO 8601, to the microsecond
