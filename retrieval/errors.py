@@ -46,5 +46,9 @@ class SettingsError(RetrievalError):
     """An environment variable has a value that makes no sense."""
 
 
+class FeedbackError(RetrievalError):
+    """What people say of the reactions cannot be kept, or not be read back."""
+
+
 class SpaceError(RetrievalError):
     """A Space cannot be put together, or not be run here, as it was asked for."""

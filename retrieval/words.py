@@ -108,6 +108,17 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
         "Best frame: {n}, at {s:.1f} s. Every frame's score:",
         "가장 잘 맞는 프레임: {n}번, {s:.1f}초. 프레임별 점수:",
     ),
+    "fits": ("Does it fit?", "잘 어울리나요?"),
+    "fits_yes": ("Yes", "네"),
+    "fits_no": ("No", "아니요"),
+    "fits_kept": (
+        "Your message is kept with your answer, to improve the search:",
+        "검색을 개선하기 위해 메시지를 답변과 함께 보관합니다:",
+    ),
+    "fits_where": (
+        "Does a reaction fit? Say so under “Why?”.",
+        "리액션이 잘 어울리나요? '왜?'에서 알려 주세요.",
+    ),
     "from": ("Source", "출처"),
     "license": ("Licence", "라이선스"),
     "attribution": ("Attribution", "저작자"),

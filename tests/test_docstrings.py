@@ -9,6 +9,7 @@ from retrieval import (
     containers,
     duplicates,
     emoji_text,
+    feedback,
     frames,
     hub,
     items,
@@ -18,7 +19,7 @@ from retrieval import (
 )
 
 MODULES = [
-    cards, containers, duplicates, emoji_text, frames, hub, items, metrics, search, space,
+    cards, containers, duplicates, emoji_text, feedback, frames, hub, items, metrics, search, space,
 ]  # fmt: skip
 
 

@@ -98,7 +98,8 @@ def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expe
     "script",
     ["build_index", "export_encoder", "search", "evaluate", "train", "benchmark",
         "measure_page", "make_starter_library",
-     "convert_text_tower", "publish_index", "publish_model", "deploy_space", "run_space"],
+     "convert_text_tower", "publish_index", "publish_model", "deploy_space", "run_space",
+     "feedback"],
 )  # fmt: skip
 def test_every_script_explains_itself(script: str):
     done = run(script, "--help")

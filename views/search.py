@@ -9,6 +9,7 @@ import streamlit as st
 
 from retrieval.catalog import Record
 from retrieval.errors import RetrievalError
+from retrieval.feedback import Vote, in_words, keep_vote, now
 from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
 from retrieval.serving import png_of
 from retrieval.uploads import Uploads, read_uploads
@@ -78,7 +79,8 @@ def page() -> None:
         return
     if like and not files:
         say_more_like(found, like)
-    show(results, found, took_ms, keep)
+    asked = "" if files else asked_in_words(question, found, like)
+    show(results, found, took_ms, keep, asked if settings().feedback else "")
 
 
 def introduce() -> None:
@@ -237,6 +239,18 @@ def embed(question: Question, found: Searcher) -> np.ndarray:
     return found.embed(terms)
 
 
+def asked_in_words(question: Question, found: Searcher, like: str | None) -> str:
+    """The question as a vote on its answers keeps it."""
+    if like:
+        return in_words(like=found.record(like).title)
+    chat = [str(term.content) for term in chat_terms(question.chat)]
+    return in_words(
+        [*([question.message] if question.message else []), *chat],
+        negative=question.negative if question.negative_weight else "",
+        picture=question.picture is not None,
+    )
+
+
 def say_more_like(found: Searcher, like: str) -> None:
     title = found.record(like).title
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -244,8 +258,11 @@ def say_more_like(found: Searcher, like: str) -> None:
         st.button(words("clear"), on_click=_forget_like)
 
 
-def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter) -> None:
-    """What was searched, then the results as a grid that wraps to the window."""
+def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter, asked: str) -> None:
+    """What was searched, then the results as a grid that wraps to the window.
+
+    `asked` is the question in words if people may vote on its answers, empty otherwise.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(
             words(
@@ -263,12 +280,14 @@ def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter) -
     if not results:
         low = keep.min_score is not None and keep.min_score > -1
         st.info(words("nothing", min_score=keep.min_score) if low else words("nothing_filtered"))
+    elif asked:
+        st.caption(words("fits_where"))
     with st.container(horizontal=True):
         for result in results:
-            card(result, found, play)
+            card(result, found, play, asked)
 
 
-def card(result: Result, found: Searcher, play: bool) -> None:
+def card(result: Result, found: Searcher, play: bool, asked: str) -> None:
     """One result: the animation (or its best frame), score, title, and what to do with it."""
     record = result.record
     with st.container(border=True, width=CARD_WIDTH):
@@ -284,7 +303,7 @@ def card(result: Result, found: Searcher, play: bool) -> None:
                 st.button(words("play_one"), key=f"play-{record.id}", type="tertiary",
                           on_click=_play, args=(record.id,))  # fmt: skip
             if st.button(words("why"), key=f"why-{record.id}", type="tertiary"):
-                st.dialog(words("why_title"), width="large")(details)(result, found)
+                st.dialog(words("why_title"), width="large")(details)(result, found, asked)
             if not isinstance(found.collection, Uploads):
                 st.button(words("more"), key=f"more-{record.id}", type="tertiary",
                           on_click=_more_like, args=(record.id,))  # fmt: skip
@@ -324,8 +343,8 @@ def still(record: Record, frame: int, found: Searcher) -> bytes | str:
     return address or png_of(data or Path(found.collection.media_path(record)), frame)
 
 
-def details(result: Result, found: Searcher) -> None:
-    """Why this one, what is known of it, and how to take it."""
+def details(result: Result, found: Searcher, asked: str) -> None:
+    """Why this one, whether it fits, what is known of it, and how to take it."""
     record = result.record
     st.text(clipped(record.title, LONG_TITLE_CHARS))
     st.text(words("best_frame", n=result.best_frame, s=result.best_frame_ms / 1000))
@@ -339,6 +358,9 @@ def details(result: Result, found: Searcher) -> None:
                 )
                 best = frame.index == result.best_frame
                 st.caption(f"**{frame.score:.2f}**" if best else f"{frame.score:.2f}")
+    if asked:
+        with st.container(border=True):
+            vote(result, found, asked)
     for label, value in (
         ("tags", ", ".join(record.tags)),
         ("license", record.license),
@@ -352,6 +374,46 @@ def details(result: Result, found: Searcher) -> None:
         for other in result.folded:
             st.text(f"· {clipped(other.title)}")
     take(record, found)
+
+
+def vote(result: Result, found: Searcher, asked: str) -> None:
+    """Whether it fits: asked, kept, and shown as kept; pressing the other changes one's mind."""
+    record = result.record
+    votes: dict[tuple[str, str], Vote] = st.session_state.setdefault("votes", {})
+    given = votes.get((asked, record.id))
+    fits = st.segmented_control(
+        words("fits"),
+        [True, False],
+        default=given.fits if given else None,
+        required=True,
+        format_func={
+            True: f":material/thumb_up: {words('fits_yes')}",
+            False: f":material/thumb_down: {words('fits_no')}",
+        }.__getitem__,
+        key=f"fits-{record.id}",
+    )
+    st.caption(words("fits_kept"))
+    st.text(clipped(asked, LONG_TITLE_CHARS))
+    if fits is None or (given and fits == given.fits):
+        return
+    answer = Vote(
+        when=given.when if given else now(),
+        message=asked,
+        gif_id=record.id,
+        title=record.title,
+        rank=result.rank,
+        score=round(result.score, 6),
+        fits=fits,
+        fingerprint=found.encoder.fingerprint,
+        bundle=found.collection.name,
+        pooling=found.collection.pooling,
+    )
+    try:
+        keep_vote(settings().data, answer)
+    except RetrievalError as error:
+        st.error(str(error))
+        return
+    votes[asked, record.id] = answer
 
 
 def take(record: Record, found: Searcher) -> None:
