@@ -188,15 +188,15 @@ def _pull_description(address: Address, precision: str) -> tuple[Snapshot | None
 
 
 def exported_fingerprint(folder: Path) -> str | None:
-    """Of the checkpoint whose export is in a folder; None if there is none.
+    """The fingerprint of the checkpoint whose export is in a folder; None if there is none.
 
-    Its files are not looked at. CheckpointError if the description is none.
+    The description alone is read. CheckpointError if it is none.
     """
     return _read(folder)["parent"] if (folder / DESCRIPTION).is_file() else None
 
 
 def pulled_fingerprint(address: Address, precision: str = "float32") -> str | None:
-    """The same of a repository on the Hub, of which the description alone is fetched."""
+    """The same of an export in a repository on the Hub; the description alone is fetched."""
     snapshot, home = _pull_description(address, precision)
     return exported_fingerprint(snapshot.folder / home) if snapshot else None
 

@@ -108,7 +108,11 @@ def write(space: Space, folder: Path) -> None:
 
 
 def model_on_hub(checkpoint: str) -> list[str]:
-    """The checkpoint's repository on the Hub as OWNER/NAME; none if its name does not tell."""
+    """The checkpoint's repository on the Hub as OWNER/NAME; none if its name does not tell.
+
+    >>> model_on_hub("hf-hub:me/clip@v2"), model_on_hub("local-dir:artifacts/mine")
+    (['me/clip'], [])
+    """
     if checkpoint.startswith(HF_HUB):
         return [Address.parse(checkpoint).repo_id]
     return [HUB_MODELS[checkpoint]] if checkpoint in HUB_MODELS else []

@@ -212,6 +212,12 @@ def test_a_checkpoint_on_the_hub_is_fetched_there_if_it_has_an_export(
     assert "hf-hub:me/clip, which has no export in its repository or here" in str(raised.value)
     assert assemble(bundle, torch=True).variables["REACTION_CHECKPOINT"] is None
 
+    export = export_folder("hf-hub:me/clip", None, "float32")
+    describe(export)
+    place = f"local-dir:{WORKDIR}/retrieval/checkpoints/hf-hub--me--clip"
+    assert assemble(bundle).variables["REACTION_CHECKPOINT"] == place
+    shutil.rmtree(export)
+
     description: dict[str, Path | bytes] = {DESCRIPTION: MINI / DESCRIPTION}
     upload("me/clip", "model", card | description, message="exported")
     repository = hub.repository("model", "me/clip")
