@@ -189,18 +189,30 @@ def folder_of(where: Path | str) -> Path:
     return _pulled[address]
 
 
+def manifest_at(where: Path | str) -> Manifest:
+    """What the bundle in a folder or at an hf:// address says of itself; no more is pulled."""
+    if is_address(where):
+        return _pull_manifest(Address.parse(where))[1]
+    return read_manifest(Path(where))
+
+
 def _pull(address: Address, progress: Progress | None = None) -> Snapshot:
     """A bundle's files at one commit, each with the hash that the manifest says."""
+    snapshot, manifest = _pull_manifest(address)
+    hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
+    fetch_checked(snapshot, hashes, progress)
+    _pulled[str(address)] = snapshot.folder
+    return snapshot
+
+
+def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
     snapshot = pull(address, MANIFEST)
     if snapshot is None:
         raise BundleError(
             f"{address} holds no {MANIFEST}, so it is no index bundle. Check the name; one is "
             f"published with: python scripts/publish_index.py BUNDLE {address.repo_id}"
         )
-    files = read_manifest(snapshot.folder, address).files
-    fetch_checked(snapshot, {name: facts["sha256"] for name, facts in files.items()}, progress)
-    _pulled[str(address)] = snapshot.folder
-    return snapshot
+    return snapshot, read_manifest(snapshot.folder, address)
 
 
 @dataclass(frozen=True)

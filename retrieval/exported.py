@@ -27,7 +27,7 @@ import numpy as np
 from retrieval.checked import Notes, fetch_checked, sha256_of
 from retrieval.encoder import BATCH_SIZE, SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
-from retrieval.hub import Address, pull
+from retrieval.hub import Address, Snapshot, pull
 from retrieval.preprocess import Preprocess
 from retrieval.tokens import Tokens, TokenSettings
 
@@ -173,8 +173,7 @@ def pull_export(address: Address, precision: str) -> Path | None:
     Only what its description names is fetched, each file checked by its hash: the graphs,
     the tokenizer, and the checkpoint's own weights. HubError if that fails.
     """
-    home = PurePosixPath("exported", precision)
-    snapshot = pull(address, f"{home}/{DESCRIPTION}")
+    snapshot, home = _pull_description(address, precision)
     if snapshot is None:
         return None
     files = _read(snapshot.folder / home)["files"]
@@ -183,12 +182,33 @@ def pull_export(address: Address, precision: str) -> Path | None:
     return snapshot.folder / home
 
 
+def _pull_description(address: Address, precision: str) -> tuple[Snapshot | None, PurePosixPath]:
+    home = PurePosixPath("exported", precision)
+    return pull(address, f"{home}/{DESCRIPTION}"), home
+
+
+def exported_fingerprint(folder: Path) -> str | None:
+    """The fingerprint of the checkpoint whose export is in a folder; None if there is none.
+
+    The description alone is read. CheckpointError if it is none.
+    """
+    return _read(folder)["parent"] if (folder / DESCRIPTION).is_file() else None
+
+
+def pulled_fingerprint(address: Address, precision: str = "float32") -> str | None:
+    """The same of an export in a repository on the Hub; the description alone is fetched."""
+    snapshot, home = _pull_description(address, precision)
+    return exported_fingerprint(snapshot.folder / home) if snapshot else None
+
+
 def _read(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
         if described["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format version {described['format_version']}")
+        if not isinstance(described["parent"], str):
+            raise ValueError("no fingerprint")
         used = {Piece(*piece).file for tower in TOWERS for piece in described["weights"][tower]}
         unchecked = sorted({described["tokenizer_file"], *used} - described["files"].keys())
         if unchecked:

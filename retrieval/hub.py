@@ -22,9 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retrieval.errors import HubError, HubOfflineError, RetrievalError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 DATA_SETS = "hf://datasets/"
 MODELS = "hf-hub:"  # as open_clip names them
@@ -33,10 +36,13 @@ N_CONNECTIONS = 8
 KEPT = (".gitattributes",)  # the Hub's own, which an upload leaves alone
 
 Progress = Callable[[int, int | None], None]  # (files done, files in all)
+Files: TypeAlias = Mapping[str, Path | bytes]  # path in a repository → its content
 
 _KINDS = {"model": "model", "dataset": "data set", "space": "Space"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+# Of an owner, and of a repository: as the Hub has it, so that neither -- nor .. is in it.
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_]|-(?!-)|\.(?!\.)){0,95}(?<![-.])"
+_REPO = re.compile(rf"{_NAME}/{_NAME}(?<!\.git)")
 _ADDRESS = re.compile(  # a Path has one slash where there were two
     rf"(?P<prefix>hf:/+datasets/|{MODELS})(?P<repo_id>{_REPO.pattern})(@(?P<revision>\S+))?"
 )
@@ -71,6 +77,25 @@ class Address:
     def __str__(self) -> str:
         prefix = DATA_SETS if self.kind == "dataset" else MODELS
         return f"{prefix}{self.repo_id}{f'@{self.revision}' if self.revision else ''}"
+
+
+def check_repo_id(repo_id: str) -> str:
+    """The name of a repository as it was given; HubError unless the Hub could have it.
+
+    >>> check_repo_id("me/re-act_ions.2")
+    'me/re-act_ions.2'
+    """
+    if not _REPO.fullmatch(repo_id):
+        raise HubError(
+            f"{repo_id!r} is no name of a repository on the Hub. Expected OWNER/NAME, of letters, "
+            f"digits, '-', '_' and '.'."
+        )
+    return repo_id
+
+
+def size_of(content: Path | bytes) -> int:
+    """How many bytes go up for one of `Files`."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def is_address(where: str | Path) -> bool:
@@ -188,24 +213,22 @@ def _snapshot_of(address: Address, file: str, name: str) -> Snapshot:
 def upload(
     repo_id: str,
     kind: str,
-    files: Mapping[str, Path | bytes],
+    files: Files,
     *,
     message: str,
     private: bool = False,
     space_sdk: str | None = None,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str | None] | None = None,
 ) -> str:
-    """Make `files` (path in the repository → its content) all that the repository holds.
+    """Make `files` all that the repository holds; returns the address of its page.
 
     One commit; the repository is created if there is none. `variables` are a Space's, set
-    before its files, so that it starts with them. Returns the address of its page. HubError
-    says what the Hub refused.
+    before its files, so that it starts with them; None removes one, and others that the Space
+    has stay. HubError says what the Hub refused.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 
-    address = Address(kind, repo_id)
-    if not _REPO.fullmatch(repo_id):
-        raise HubError(f"{repo_id!r} is no name of a repository. Expected OWNER/NAME.")
+    address = Address(kind, check_repo_id(repo_id))
     if not get_token():
         raise HubError(
             f"Writing to {repo_id} needs a token of the Hub, and there is none. Log in with "
@@ -222,8 +245,8 @@ def upload(
                 f"The {_KINDS[kind]} {repo_id} is there already, and public. Nothing was "
                 f"uploaded: make it private in its settings on the Hub, or leave out --private."
             )
-        for key, value in (variables or {}).items():
-            api.add_space_variable(repo_id, key, value)
+        if variables:
+            _set_variables(api, repo_id, variables)
         old = api.list_repo_files(repo_id, repo_type=kind)
         gone = [name for name in old if name not in files and name not in KEPT]
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
@@ -233,6 +256,17 @@ def upload(
         api.create_commit(repo_id, operations, commit_message=message, repo_type=kind)
     prefix = "" if kind == "model" else f"{kind}s/"
     return f"{api.endpoint}/{prefix}{repo_id}"
+
+
+def _set_variables(api: HfApi, repo_id: str, variables: Mapping[str, str | None]) -> None:
+    """Only what changes is sent: every change starts the Space anew."""
+    old = {key: variable.value for key, variable in api.get_space_variables(repo_id).items()}
+    for key, value in variables.items():
+        if value is None:
+            if key in old:
+                api.delete_space_variable(repo_id, key)
+        elif old.get(key) != value:
+            api.add_space_variable(repo_id, key, value)
 
 
 @contextmanager

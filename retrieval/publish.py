@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from retrieval.cards import data_card, model_card, n_unknown, split_front_matter
 from retrieval.checked import sha256_of
 from retrieval.encoder import LOCAL_DIR, checkpoint_folder, export_folder
 from retrieval.errors import BundleError, CheckpointError
+from retrieval.hub import Files
 from retrieval.presets import PRESETS
 
 CARD = "README.md"
@@ -32,7 +32,7 @@ BESIDE_WEIGHTS = re.compile(r".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE
 class Publication:
     """What is to go up, and what should be known before."""
 
-    files: Mapping[str, Path | bytes]
+    files: Files
     warnings: tuple[str, ...] = ()
 
 

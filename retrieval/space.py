@@ -15,9 +15,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from retrieval.bundle import MANIFEST, Bundle, Manifest
-from retrieval.encoder import HF_HUB, LOCAL_DIR, checkpoint_folder, find_export, label_of
+from retrieval.bundle import MANIFEST, Bundle, Manifest, manifest_at
+from retrieval.encoder import (
+    HF_HUB,
+    LOCAL_DIR,
+    checkpoint_folder,
+    export_folder,
+    label_of,
+    split_label,
+)
 from retrieval.errors import SpaceError
+from retrieval.exported import exported_fingerprint, pulled_fingerprint
+from retrieval.hub import Address, Files, is_address, size_of
 from retrieval.presets import CHECKPOINTS, PRESETS
 from retrieval.settings import ROOT
 
@@ -36,8 +45,6 @@ HUB_MODELS = {
     "fast": "apple/MobileCLIP2-S0",
 }
 
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-_HUB_BUNDLE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/@]+))?")
 _SECRET_NAME = re.compile(
     r"\.env(\..*)?|.*\.(pem|key|p12|pfx|token)|id_(rsa|dsa|ecdsa|ed25519)|\.?netrc|\.npmrc|\.pypirc"
     r"|\.git-credentials|(secrets?|credentials?|tokens?)(\.(toml|json|ya?ml|ini|cfg|txt))?",
@@ -49,75 +56,44 @@ _TEXT_BYTES = 200_000  # secrets are looked for in files up to this size
 
 @dataclass(frozen=True)
 class Space:
-    """What goes up: a path in the repository to a local file or bytes; and the variables."""
+    """What goes up; and the variables, None for one that it must not have."""
 
-    files: Mapping[str, Path | bytes]
-    variables: Mapping[str, str]
-
-
-def check_repo_id(repo_id: str) -> str:
-    """The name of a repository on the Hub as it was given; SpaceError unless OWNER/NAME."""
-    if not _REPO_ID.fullmatch(repo_id) or "--" in repo_id or ".." in repo_id:
-        raise SpaceError(
-            f"{repo_id!r} is no name of a Space; expected OWNER/NAME with letters, digits, '-', "
-            f"'_' and '.'. Name it: python scripts/deploy_space.py OWNER/NAME"
-        )
-    return repo_id
-
-
-def hub_bundle(bundle: str) -> tuple[str, str | None] | None:
-    """(OWNER/NAME, revision) of hf://datasets/OWNER/NAME@REV; None for a bundle in a folder.
-
-    >>> hub_bundle("hf://datasets/me/reactions@v1")
-    ('me/reactions', 'v1')
-    """
-    if not bundle.startswith("hf://"):
-        return None
-    match = _HUB_BUNDLE.fullmatch(bundle)
-    if not match:
-        raise SpaceError(
-            f"{bundle!r} is no bundle on the Hub; expected hf://datasets/OWNER/NAME or "
-            f"hf://datasets/OWNER/NAME@REVISION"
-        )
-    return match[1], match[2]
+    files: Files
+    variables: Mapping[str, str | None]
 
 
 def assemble(
-    bundle: str,
-    manifest: Manifest | None = None,
-    *,
-    model: str | None = None,
-    torch: bool = False,
-    bake: bool = True,
+    bundle: Path | str, *, model: str | None = None, torch: bool = False, bake: bool = True
 ) -> Space:
-    """The Space that serves a bundle: a folder, or hf://datasets/… with its `manifest`.
+    """The Space that serves a bundle: one in a folder goes up with it, one on the Hub does not.
 
     `model` says where its checkpoint comes from, if not from where the bundle has it
     (REACTION_CHECKPOINT); `torch` builds the Space with PyTorch, `bake` fetches while
-    building, not at every start. SpaceError for what could not serve or must not go up.
+    building, not at every start. SpaceError for what could not serve or must not go up;
+    BundleError, CheckpointError or HubError for what cannot be read.
     """
-    remote = hub_bundle(bundle)
-    variables = {"TORCH": str(int(torch)), "BAKE": str(int(bake))}
     files = _own_files()
-    if remote:
-        if manifest is None:
-            raise ValueError("a bundle on the Hub is assembled with its manifest")
-        variables["REACTION_INDEX"] = bundle
-        files["index/README.md"] = f"Nothing lies here: the Space serves {bundle}.\n".encode()
+    datasets = []
+    if is_address(bundle):
+        address = Address.parse(bundle)
+        manifest, place = manifest_at(bundle), str(address)
+        files["index/README.md"] = f"Nothing lies here: the Space serves {address}.\n".encode()
+        datasets.append(address.repo_id)
     else:
         opened = Bundle.open(Path(bundle).resolve())
-        manifest = opened.manifest
-        variables["REACTION_INDEX"] = f"{WORKDIR}/index/{opened.name}"
+        manifest, place = opened.manifest, f"{WORKDIR}/index/{opened.name}"
         files |= _bundle_files(opened, f"index/{opened.name}")
-    checkpoint, place = _checkpoint_files(manifest, model, torch)
+    checkpoint, from_where = _checkpoint_files(manifest, model, torch)
     files |= checkpoint
-    if place:
-        variables["REACTION_CHECKPOINT"] = place
-    on_hub = model_on_hub(model or manifest.checkpoint)
-    files["README.md"] = _with_front_matter(
-        ROOT / "space" / "README.md", [on_hub] if on_hub else [], [remote[0]] if remote else []
-    )
+    models = model_on_hub(model or manifest.checkpoint)
+    files["README.md"] = _with_front_matter(ROOT / "space" / "README.md", models, datasets)
     _refuse_secrets(files)
+    variables = {
+        "TORCH": str(int(torch)),
+        "BAKE": str(int(bake)),
+        "REACTION_INDEX": place,
+        "REACTION_CHECKPOINT": from_where,
+    }
     return Space(dict(sorted(files.items())), variables)
 
 
@@ -131,26 +107,15 @@ def write(space: Space, folder: Path) -> None:
         target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
 
 
-def size_of(content: Path | bytes) -> int:
-    """Its bytes."""
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
+def model_on_hub(checkpoint: str) -> list[str]:
+    """The checkpoint's repository on the Hub as OWNER/NAME; none if its name does not tell.
 
-
-def by_folder(files: Mapping[str, Path | bytes]) -> dict[str, list[str]]:
-    """The names of the files in each folder, in order; those at the top are in "."."""
-    folders: dict[str, list[str]] = {}
-    for name in sorted(files):
-        path = PurePosixPath(name)
-        folders.setdefault(str(path.parent), []).append(path.name)
-    return folders
-
-
-def model_on_hub(checkpoint: str) -> str | None:
-    """The checkpoint's repository on the Hub as OWNER/NAME, where its name tells."""
-    for prefix in (HF_HUB, "hf://models/", "hf://"):
-        if checkpoint.startswith(prefix):
-            return checkpoint[len(prefix) :].split("@")[0]
-    return HUB_MODELS.get(checkpoint)
+    >>> model_on_hub("hf-hub:me/clip@v2"), model_on_hub("local-dir:artifacts/mine")
+    (['me/clip'], [])
+    """
+    if checkpoint.startswith(HF_HUB):
+        return [Address.parse(checkpoint).repo_id]
+    return [HUB_MODELS[checkpoint]] if checkpoint in HUB_MODELS else []
 
 
 def _own_files() -> dict[str, Path | bytes]:
@@ -208,33 +173,60 @@ def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
 def _checkpoint_files(
     manifest: Manifest, model: str | None, torch: bool
 ) -> tuple[dict[str, Path | bytes], str | None]:
-    """The files of the bundle's checkpoint, and what REACTION_CHECKPOINT must be for it."""
-    if model and model.startswith("hf://"):
-        return {}, model  # fetched there
-    name, pretrained = (model, None) if model else (manifest.checkpoint, manifest.pretrained)
-    export, folder = find_export(name, pretrained), checkpoint_folder(name)
+    """The files of the bundle's checkpoint, and what REACTION_CHECKPOINT must be for it.
+
+    None go up for one whose export lies in a repository of the Hub: the Space pulls it.
+    """
+    name, pretrained = manifest.checkpoint, manifest.pretrained
+    if model:
+        if is_address(model):
+            raise SpaceError(f"{model} is no checkpoint; one on the Hub is {HF_HUB}OWNER/NAME")
+        name, pretrained = split_label(model)
+    on_hub = name.startswith(HF_HUB)
+    if on_hub and (found := pulled_fingerprint(Address.parse(name))):
+        _check_same(manifest, name, None, found)
+        return {}, model
+    export, folder = export_folder(name, pretrained, "float32"), checkpoint_folder(name)
     if folder and not folder.is_dir():
         raise SpaceError(
             f"The bundle's checkpoint {name} lies in {folder}, which is not there. Say where it "
             f"is: --model {LOCAL_DIR}FOLDER"
         )
-    if export is None and not torch:
-        tag = f" --pretrained {pretrained}" if pretrained else ""
+    found = exported_fingerprint(export)
+    if found:
+        _check_same(manifest, name, pretrained, found)
+    elif not torch:
+        lacks = "has no export in its repository or here" if on_hub else "is not exported here"
         raise SpaceError(
-            f"The bundle needs the checkpoint {label_of(name, pretrained)}, which is neither "
-            f"shipped nor exported here, and a Space has no PyTorch to run it with. Export it: "
-            f"python scripts/export_encoder.py --model {name}{tag}, or build with PyTorch: --torch"
+            f"The bundle needs the checkpoint {label_of(name, pretrained)}, which {lacks}, and a "
+            f"Space has no PyTorch to run it with. Export it: python scripts/export_encoder.py "
+            f"{_as_options(name, pretrained)}, or build with PyTorch: --torch"
         )
     if folder:
         to = f"retrieval/checkpoints/{folder.name}"
         files = {f"{to}/{p.relative_to(folder).as_posix()}": p for p in _files_in(folder)}
-    elif export:
+    elif found:
         to = f"retrieval/checkpoints/{export.parent.name}"
         files = {f"{to}/exported/{export.name}/{p.name}": p for p in _files_in(export)}
     else:
         return {}, model  # open_clip fetches it there, too
     known = name in PRESETS and folder is not None  # by that name the Space finds it, too
     return dict(files), model if known else f"{LOCAL_DIR}{WORKDIR}/{to}"
+
+
+def _check_same(manifest: Manifest, name: str, pretrained: str | None, found: str) -> None:
+    if found != manifest.fingerprint:
+        raise SpaceError(
+            f"The bundle was built with {manifest.checkpoint_label} (fingerprint "
+            f"{manifest.fingerprint[:12]}), and {label_of(name, pretrained)} (fingerprint "
+            f"{found[:12]}) is another checkpoint. Say where that one is: --model …, or build "
+            f"the bundle anew: python scripts/build_index.py SOURCE --out BUNDLE "
+            f"{_as_options(name, pretrained)}"
+        )
+
+
+def _as_options(name: str, pretrained: str | None) -> str:
+    return f"--model {name}{f' --pretrained {pretrained}' if pretrained else ''}"
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -252,7 +244,7 @@ def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> 
     return text.encode()
 
 
-def _refuse_secrets(files: Mapping[str, Path | bytes]) -> None:
+def _refuse_secrets(files: Files) -> None:
     for name, content in files.items():
         found = _SECRET_NAME.fullmatch(PurePosixPath(name).name) is not None
         if not found and size_of(content) <= _TEXT_BYTES:

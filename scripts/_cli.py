@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import PurePosixPath
+from textwrap import shorten
 
 from tqdm import tqdm
 
 from retrieval.errors import RetrievalError
+from retrieval.hub import Files, size_of
+
+N_LARGEST = 5
+LIST_CHARS = 100
 
 
 def parser_for(doc: str) -> argparse.ArgumentParser:
@@ -48,19 +52,20 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | N
         yield show
 
 
-def print_upload(files: Mapping[str, Path | bytes], warnings: Iterable[str] = ()) -> None:
-    """What goes up, a line a file or a folder, with its size; then what to think about."""
-    sizes: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for name, content in files.items():
-        folder, slash, _ = name.partition("/")
-        sizes[folder + slash] += (
-            len(content) if isinstance(content, bytes) else content.stat().st_size
-        )
-        counts[folder + slash] += 1
-    for name, size in sorted(sizes.items()):
-        several = f"  ({counts[name]:,} files)" if name.endswith("/") else ""
-        print(f"{size / 1e6:10.3f} MB  {name}{several}")
-    print(f"{sizes.total() / 1e6:10.3f} MB in {counts.total():,} files")
+def print_upload(files: Files, warnings: Iterable[str] = ()) -> None:
+    """What goes up: each folder's size and files, the largest of all; then what to think about."""
+    sizes = {PurePosixPath(name): size_of(content) for name, content in files.items()}
+    folders: dict[str, list[PurePosixPath]] = {}
+    for path in sorted(sizes):
+        folders.setdefault(str(path.parent), []).append(path)  # those at the top in "."
+    print(f"{'folder':<44} {'files':>6} {'MB':>9}")
+    for folder, paths in sorted(folders.items()):
+        listed = shorten(", ".join(p.name for p in paths), LIST_CHARS, placeholder=" …")
+        size = sum(sizes[path] for path in paths)
+        print(f"{folder:<44} {len(paths):>6,} {size / 1e6:>9.2f}  {listed}")
+    print(f"{'in all':<44} {len(sizes):>6,} {sum(sizes.values()) / 1e6:>9.2f}")
+    print("The largest:")
+    for path in sorted(sizes, key=sizes.__getitem__, reverse=True)[:N_LARGEST]:
+        print(f"{path!s:<51} {sizes[path] / 1e6:>9.2f}")
     for warning in warnings:
         print(f"Warning: {warning}", file=sys.stderr)

@@ -9,18 +9,14 @@ python scripts/deploy_space.py me/reactions --bundle hf://datasets/me/my-gifs
 python scripts/deploy_space.py me/reactions --bundle index/mine --dry-run /tmp/space
 """
 
-from pathlib import Path, PurePosixPath
-from textwrap import shorten
+import shlex
+from pathlib import Path
 
-from retrieval.bundle import Manifest, read_manifest
-from retrieval.errors import SpaceError
+from retrieval.hub import check_repo_id, is_address, upload
 from retrieval.settings import ROOT, STARTER
-from retrieval.space import Space, assemble, by_folder, check_repo_id, hub_bundle, size_of, write
+from retrieval.space import assemble, write
 
-from _cli import parser_for, run
-
-N_LARGEST = 5
-LIST_CHARS = 100
+from _cli import parser_for, print_upload, run
 
 
 def main() -> None:
@@ -37,7 +33,8 @@ def main() -> None:
         "--model",
         metavar="PRESET|NAME",
         help="where the Space takes the bundle's checkpoint from, if not from where the bundle "
-        "says: as for build_index.py, or hf://OWNER/NAME",
+        "says: a preset, MODEL/TAG, local-dir:PATH, or hf-hub:OWNER/NAME[@REVISION], which the "
+        "Space fetches; it must have the same fingerprint",
     )
     parser.add_argument(
         "--torch",
@@ -62,64 +59,27 @@ def main() -> None:
     args = parser.parse_args()
 
     check_repo_id(args.repo_id)
-    remote = hub_bundle(args.bundle)
-    space = assemble(
-        args.bundle,
-        manifest_on_hub(*remote) if remote else None,
-        model=args.model,
-        torch=args.torch,
-        bake=not args.no_bake,
-    )
-    print_contents(space)
+    space = assemble(args.bundle, model=args.model, torch=args.torch, bake=not args.no_bake)
+    print_upload(space.files)
+    given = [f"{key}={value}" for key, value in space.variables.items() if value is not None]
+    print("Variables:", ", ".join(given))
     if args.dry_run:
         write(space, args.dry_run)
-        variables = " ".join(f"--variable {k}={v}" for k, v in space.variables.items())
-        print(
-            f"Written to {args.dry_run}; nothing was sent. Run it here: python "
-            f"scripts/run_space.py {args.dry_run} --into EMPTY_FOLDER {variables}"
-        )
+        command = ["python", "scripts/run_space.py", str(args.dry_run), "--into", "EMPTY_FOLDER"]
+        command += [word for variable in given for word in ("--variable", variable)]
+        print(f"Written to {args.dry_run}; nothing was sent. Run it here: {shlex.join(command)}")
         return
-    from retrieval.hub import upload  # type: ignore[import-not-found,unused-ignore]
-
+    served = args.bundle if is_address(args.bundle) else Path(args.bundle).resolve().name
     address = upload(
         args.repo_id,
         "space",
         space.files,
-        message=f"Serve {args.bundle if remote else Path(args.bundle).name}",
+        message=f"Serve {served}",
         private=args.private,
         space_sdk="docker",
         variables=space.variables,
     )
     print(address)
-
-
-def manifest_on_hub(repo_id: str, revision: str | None) -> Manifest:
-    """The manifest of a bundle that lies on the Hub; nothing else of it is fetched."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        file = hf_hub_download(repo_id, "manifest.json", repo_type="dataset", revision=revision)
-    except (OSError, ValueError) as error:  # all that it raises derives from these
-        raise SpaceError(
-            f"The manifest of the bundle {repo_id} could not be had from the Hub: {error}. Check "
-            f"the name, the network and, for a private one, that you are logged in: hf auth whoami"
-        ) from error
-    return read_manifest(Path(file).parent)
-
-
-def print_contents(space: Space) -> None:
-    """What goes up: each folder's size and files, the largest of all, the variables."""
-    sizes = {name: size_of(content) for name, content in space.files.items()}
-    print(f"{'folder':<44} {'files':>5} {'MB':>7}")
-    for folder, names in by_folder(space.files).items():
-        size = sum(sizes[str(PurePosixPath(folder, name))] for name in names)
-        listed = shorten(", ".join(names), LIST_CHARS, placeholder=" …")
-        print(f"{folder:<44} {len(names):>5} {size / 1e6:>7.2f}  {listed}")
-    print(f"{'in all':<44} {len(sizes):>5} {sum(sizes.values()) / 1e6:>7.2f}")
-    print("The largest:")
-    for name in sorted(sizes, key=sizes.__getitem__, reverse=True)[:N_LARGEST]:
-        print(f"{name:<50} {sizes[name] / 1e6:>7.2f}")
-    print("Variables:", ", ".join(f"{k}={v}" for k, v in space.variables.items()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ python scripts/search.py "thank you!" --index hf://datasets/OWNER/NAME
 
 from pathlib import Path
 
-from retrieval.hub import upload
+from retrieval.hub import check_repo_id, upload
 from retrieval.publish import bundle_files
 
 from _cli import parser_for, print_upload, run
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would go up, send nothing")
     args = parser.parse_args()
 
+    check_repo_id(args.repo_id)
     made = bundle_files(args.bundle, args.repo_id)
     print_upload(made.files, made.warnings)
     if args.dry_run:

@@ -12,7 +12,7 @@ python scripts/build_index.py my-gifs/ --out index/mine --model hf-hub:OWNER/NAM
 import tempfile
 from pathlib import Path
 
-from retrieval.hub import upload
+from retrieval.hub import check_repo_id, upload
 from retrieval.publish import checkpoint_files
 
 from _cli import parser_for, print_upload, run
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would go up, send nothing")
     args = parser.parse_args()
 
+    check_repo_id(args.repo_id)
     with tempfile.TemporaryDirectory() as staging:
         made = checkpoint_files(args.checkpoint, args.repo_id, Path(staging))
         print_upload(made.files, made.warnings)

@@ -1,13 +1,14 @@
-"""A fake encoder whose scores can be worked out on paper, and media to index with it."""
+"""A fake encoder whose scores can be worked out on paper, media to index with it, a Hub."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_stand_in import WRITER, HubStandIn
 from PIL import Image
 
 from retrieval.build import build_index
@@ -56,6 +57,36 @@ def save_gif(path: Path, colours: Sequence[tuple[int, int, int]], duration_ms: i
     frames = [Image.new("RGB", (16, 16), colour) for colour in colours]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=duration_ms, loop=0)
     return path
+
+
+def use_hub(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point huggingface_hub at an endpoint and a cache: it read its settings long ago."""
+    settings = {
+        "ENDPOINT": endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_OFFLINE": False,
+    }
+    for name, value in settings.items():
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    monkeypatch.setenv("HF_HOME", str(home))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
+    """An empty Hub and an empty cache, for this process and those that it starts."""
+    with HubStandIn() as server:
+        use_hub(server.endpoint, tmp_path / "hf", monkeypatch)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("HF_TOKEN", WRITER)
+        monkeypatch.setattr("retrieval.bundle._pulled", {})
+        yield server
 
 
 @pytest.fixture

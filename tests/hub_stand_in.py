@@ -127,6 +127,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer()
 
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         body = self._body()
         url = urlsplit(self.path)
@@ -243,9 +246,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if action == "commit":
             return self._commit(repository, body)
         if action == "variables" and repository.kind == "space":
+            asked = json.loads(body) if body else {}
             if self.command == "POST":
-                asked = json.loads(body)
                 repository.variables[asked["key"]] = asked["value"]
+            elif self.command == "DELETE" and repository.variables.pop(asked["key"], None) is None:
+                raise _Refused(404, "There is no such variable")
             known = repository.variables.items()
             return {key: {"key": key, "value": value} for key, value in known}
         raise _Refused(404, f"The stand-in does not know {self.command} {self.path}")

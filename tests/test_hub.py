@@ -1,15 +1,16 @@
-"""Bundles and checkpoints on the Hub: published, pulled, checked, and what is said if not.
+"""Bundles, checkpoints, Spaces on the Hub: sent, pulled, checked, and what is said if not.
 
 The Hub is a stand-in on loopback (hub_stand_in.py); client, files and indexes are real.
 """
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,8 @@ import open_clip
 import publish_model
 import pytest
 import torch
-from conftest import RED, FakeEncoder, save_gif
-from hub_stand_in import READER, WRITER, HubStandIn
+from conftest import RED, FakeEncoder, save_gif, use_hub
+from hub_stand_in import READER, HubStandIn
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
@@ -28,47 +29,19 @@ from retrieval.build import build_index
 from retrieval.bundle import Bundle, folder_of
 from retrieval.cards import data_card, license_id, model_card, split_front_matter
 from retrieval.catalog import read_catalog, write_catalog
-from retrieval.encoder import load_encoder
+from retrieval.encoder import export_folder, load_encoder
 from retrieval.errors import BundleError, CheckpointError, HubError, MediaError, RetrievalError
+from retrieval.export import export_encoder
 from retrieval.exported import ExportedEncoder
-from retrieval.hub import Address, Snapshot, upload
+from retrieval.hub import Address, Snapshot, check_repo_id, upload
 from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.publish import Publication, bundle_files, checkpoint_files
 from retrieval.search import Searcher
 from retrieval.serving import find_file
 from retrieval.settings import ROOT, STARTER
+from retrieval.space import WORKDIR, Space, assemble, write
 
 HERE = "hf://datasets/me/gifs"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
-    """An empty Hub and an empty cache, for this process and those that it starts."""
-    with HubStandIn() as server:
-        use(server.endpoint, tmp_path / "hf", monkeypatch)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        monkeypatch.setenv("HF_TOKEN", WRITER)
-        monkeypatch.setattr("retrieval.bundle._pulled", {})
-        yield server
-
-
-def use(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point huggingface_hub at an endpoint and a cache: it read its settings long ago."""
-    settings = {
-        "ENDPOINT": endpoint,
-        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_CACHE": str(home / "hub"),
-        "HF_TOKEN_PATH": str(home / "token"),
-        "HF_HUB_DISABLE_XET": True,
-        "HF_HUB_OFFLINE": False,
-    }
-    for name, value in settings.items():
-        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    monkeypatch.setenv("HF_HOME", str(home))
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
 
 
 @pytest.fixture
@@ -118,7 +91,8 @@ def test_what_was_published_opens_with_the_same_results_bit_for_bit(hub: HubStan
 
 def test_the_shipped_index_answers_from_the_hub_as_from_here(hub: HubStandIn):
     done = script("publish_index", STARTER, "me/starter", "--dry-run")
-    assert done.returncode == 0 and "media/  (269 files)" in done.stdout, done.stderr
+    assert done.returncode == 0 and not done.stderr
+    assert re.search(r"^media +269 +\d+\.\d\d  LICENSE\.txt, ", done.stdout, re.MULTILINE)
     assert "nothing was sent" in done.stdout and not hub.repositories
     done = script("publish_index", STARTER, "me/starter", "--private")
     assert done.returncode == 0 and done.stdout.endswith("/datasets/me/starter\n"), done.stderr
@@ -171,7 +145,7 @@ def test_without_a_network_what_was_pulled_still_opens(
 ):
     publish(local)
     pulled = Bundle.open(HERE)
-    use("http://127.0.0.1:9", tmp_path / "hf", monkeypatch)
+    use_hub("http://127.0.0.1:9", tmp_path / "hf", monkeypatch)
     assert answers(Bundle.open(HERE)) == answers(pulled)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert answers(Bundle.open(HERE)) == answers(pulled)
@@ -248,7 +222,7 @@ def token(name: str) -> Callable[[HubStandIn, pytest.MonkeyPatch], None]:
 
 
 def offline(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    use("http://127.0.0.1:9", Path(os.environ["HF_HOME"]), monkeypatch)
+    use_hub("http://127.0.0.1:9", Path(os.environ["HF_HOME"]), monkeypatch)
 
 
 def told_to_be_offline(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -560,25 +534,6 @@ def test_load_dataset_reads_catalogue_and_embeddings_as_they_are(
         np.testing.assert_array_equal(np.array(vectors, np.float32), local.embeddings.vectors)
 
 
-# A Space
-
-
-def test_a_space_goes_up_with_its_variables(hub: HubStandIn, tmp_path: Path):
-    (tmp_path / "Dockerfile").write_text("FROM scratch")
-    card = b"---\nsdk: docker\n---\n"
-    files: dict[str, Path | bytes] = {"Dockerfile": tmp_path / "Dockerfile", "README.md": card}
-    for variables in ({"REACTION_INDEX": HERE}, {"REACTION_INDEX": f"{HERE}@v1", "B": "2"}):
-        address = upload(
-            "me/page", "space", files, message="deploy", space_sdk="docker", variables=variables
-        )
-        assert address == f"{hub.endpoint}/spaces/me/page"
-        space = hub.repository("space", "me/page")
-        assert (space.sdk, space.variables) == ("docker", variables)
-        assert space.files.keys() - {".gitattributes"} == files.keys()
-        files.pop("Dockerfile", None)
-    assert space.messages == ["initial commit", "deploy", "deploy"]
-
-
 # Checkpoints
 
 TINY = {
@@ -629,7 +584,7 @@ def test_a_checkpoint_comes_back_the_same_with_and_without_torch(
         cosines = (exported.encode_text(TEXTS) * here.encode_text(TEXTS)).sum(axis=1)
         assert cosines.min() >= 0.9999
     # offline both still load; what was never pulled is said, by either
-    use("http://127.0.0.1:9", tmp_path / "hf", monkeypatch)
+    use_hub("http://127.0.0.1:9", tmp_path / "hf", monkeypatch)
     assert isinstance(load_encoder("hf-hub:me/tiny"), ExportedEncoder)
     assert load_encoder("hf-hub:me/tiny", runtime="torch").fingerprint == here.fingerprint
     assert "cannot be reached" in error_of(lambda: load_encoder("hf-hub:me/x", runtime="exported"))
@@ -690,7 +645,7 @@ def test_mini_is_published_and_serves_from_the_hub_without_torch(
     publish_model.main()  # in this process, which has torch already
     said = capsys.readouterr()
     assert said.out.endswith(f"{hub.endpoint}/me/mini\n") and not said.err
-    assert " MB  open_clip_model.safetensors\n" in said.out
+    assert re.search(r"^open_clip_model\.safetensors +\d\d\.", said.out, re.MULTILINE)
     files = hub.repository("model", "me/mini").files
     assert [name for name in files if name.endswith(".safetensors")] == [
         "open_clip_model.safetensors"
@@ -723,7 +678,153 @@ def test_addresses_are_read_as_they_are_written():
             Address.parse(wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", ["gifs", "a/b/c", "me/", "me/my gifs", "-me/x", "me/a--b", "me/a.", "me/é", "me/a.git"]
+)
+def test_a_name_that_the_hub_could_not_have_is_refused(wrong: str):
+    assert check_repo_id("me/re-act_ions.2") == "me/re-act_ions.2"
+    assert "Expected OWNER/NAME" in error_of(lambda: check_repo_id(wrong))
+    assert "is no address" in error_of(lambda: Address.parse(f"hf-hub:{wrong}"))
+
+
 def test_a_snapshot_fetches_nothing_from_outside(tmp_path: Path):
     snapshot = Snapshot(Address.parse(HERE), "0" * 40, tmp_path)
     with pytest.raises(HubError, match="outside of it"):
         snapshot.fetch(["../x"])
+
+
+# Spaces
+
+
+def test_a_space_goes_up_with_its_variables_and_no_others(hub: HubStandIn, tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch")
+    card = b"---\nsdk: docker\n---\n"
+    files: dict[str, Path | bytes] = {"Dockerfile": tmp_path / "Dockerfile", "README.md": card}
+    settings: list[dict[str, str | None]] = [
+        {"REACTION_INDEX": HERE, "A": "1", "B": None},
+        {"REACTION_INDEX": f"{HERE}@v1", "A": "1", "B": "2"},
+        {"REACTION_INDEX": f"{HERE}@v1", "A": None},
+    ]
+    for variables in settings:
+        address = upload(
+            "me/page", "space", files, message="deploy", space_sdk="docker", variables=variables
+        )
+        assert address == f"{hub.endpoint}/spaces/me/page"
+        space = hub.repository("space", "me/page")
+        assert space.sdk == "docker"
+        assert space.files.keys() - {".gitattributes"} == files.keys()
+        files.pop("Dockerfile", None)
+    assert space.messages == ["initial commit", "deploy", "deploy"]  # the third changed no file
+    # what was not named stayed, and what did not change was not sent: it starts the Space anew
+    assert space.variables == {"REACTION_INDEX": f"{HERE}@v1", "B": "2"}
+    sent = [line.split()[0] for line in hub.asked if line.endswith("/variables")]
+    assert sent == ["GET", "POST", "POST", "GET", "POST", "POST", "GET", "DELETE"]
+
+
+@pytest.fixture
+def on_hub(hub: HubStandIn, staged: Publication, library: Path, tmp_path: Path) -> Path:
+    """A bundle of a checkpoint on the Hub, itself on the Hub; its folder here."""
+    upload("me/tiny", "model", staged.files, message="a checkpoint")
+    build_index(library, tmp_path / "built", load_encoder("hf-hub:me/tiny"), copy_media=True)
+    publish(tmp_path / "built")
+    return tmp_path / "built"
+
+
+def test_a_space_is_deployed_in_one_commit_and_again_with_another_bundle(
+    hub: HubStandIn, on_hub: Path, staged: Publication, library: Path, tmp_path: Path
+):
+    checkpoint = Path(str(staged.files["open_clip_config.json"])).parent
+    local_dir = load_encoder(f"local-dir:{checkpoint}")
+    build_index(library, tmp_path / "mine", local_dir, copy_media=True)
+    facts = []
+    for bundle in (tmp_path / "mine", HERE):
+        done = script("deploy_space", "me/page", "--bundle", bundle)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"{hub.endpoint}/spaces/me/page\n")
+        space = hub.repository("space", "me/page")
+        dry = tmp_path / f"dry-{len(facts)}"
+        done = script("deploy_space", "me/page", "--bundle", bundle, "--dry-run", dry)
+        assert done.returncode == 0, done.stderr
+        written = {p.relative_to(dry).as_posix(): p for p in dry.rglob("*") if p.is_file()}
+        assert space.files.keys() == written.keys() | {".gitattributes"}
+        assert all(space.files[name] == file.read_bytes() for name, file in written.items())
+        variables = [f"--variable {key}={value}" for key, value in space.variables.items()]
+        assert sorted(variables) == sorted(re.findall(r"--variable \S+", done.stdout))
+        front, _ = split_front_matter(space.files["README.md"].decode())
+        facts.append((dict(space.variables), front.get("datasets"), front.get("models")))
+    common = {"TORCH": "0", "BAKE": "1"}
+    place = {"REACTION_CHECKPOINT": f"local-dir:{WORKDIR}/retrieval/checkpoints/{checkpoint.name}"}
+    assert facts == [
+        ({**common, "REACTION_INDEX": f"{WORKDIR}/index/mine", **place}, None, None),
+        ({**common, "REACTION_INDEX": HERE}, ["me/gifs"], ["me/tiny"]),
+    ]
+    assert space.messages == ["initial commit", "Serve mine", f"Serve {HERE}"]
+    assert (space.sdk, front["sdk"]) == ("docker", "docker")
+    before = dict(hub.repositories)
+    done = script("deploy_space", "me/new", "--model", "hf-hub:me/tiny")  # the starter, with that
+    assert done.returncode == 1 and "is another checkpoint" in done.stderr
+    assert hub.repositories == before
+
+
+ANSWER = """
+import json, sys
+from retrieval.search import Searcher
+from retrieval.settings import Settings
+settings = Settings.read()
+searcher = Searcher.open(settings.index, checkpoint=settings.checkpoint)
+found = searcher.ask("so tired", top_k=3)
+print(json.dumps([[r.record.id, r.score, [f.score for f in r.frames], r.uri] for r in found]))
+"""
+NO_TORCH = "import runpy, sys; sys.modules.update(torch=None, open_clip=None, transformers=None)\n"
+BAKE = "runpy.run_path('bake.py', run_name='__main__')"
+
+
+def in_space(space: Space, folder: Path, program: str, **env: str) -> str:
+    """What a program prints in the folder of a written Space, with its variables."""
+    variables = {k: v.replace(WORKDIR, str(folder)) for k, v in space.variables.items() if v}
+    home = folder.parent / "home"
+    user = {"HOME": str(home), "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache")}
+    hub = {name: os.environ[name] for name in ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")}
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TORCH + program], capture_output=True, text=True, timeout=120,
+        cwd=folder, env={"PYTHONPATH": str(folder), **user, **hub, **variables, **env},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_space_fetches_what_it_serves_once_and_starts_without_a_network(
+    hub: HubStandIn, on_hub: Path, tmp_path: Path
+):
+    space, folder = assemble(HERE), tmp_path / "space"
+    write(space, folder)
+    nothing_yet = subprocess.run(
+        [sys.executable, "bake.py"], capture_output=True, text=True, timeout=120, cwd=folder,
+        env={**os.environ, "REACTION_INDEX": HERE, "PYTHONPATH": str(folder),
+             "HF_HOME": str(tmp_path / "none"), "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert nothing_yet.returncode == 1 and nothing_yet.stderr.startswith("Error: The Hub at ")
+    assert in_space(space, folder, BAKE).startswith("me/gifs answers with hf-hub:me/tiny: ")
+    del hub.asked[:]
+    answered = in_space(space, folder, ANSWER)
+    assert hub.asked == ["GET /api/datasets/me/gifs", "GET /api/models/me/tiny"]
+    assert in_space(space, folder, ANSWER, HF_HUB_OFFLINE="1") == answered
+    assert in_space(space, folder, ANSWER, HF_ENDPOINT="http://127.0.0.1:9") == answered
+    here = Searcher.open(on_hub).ask("so tired", top_k=3)
+    assert [[r.record.id, r.score] for r in here] == [line[:2] for line in json.loads(answered)]
+
+
+def test_the_export_of_a_checkpoint_that_open_clip_fetches_is_all_that_must_go_up(
+    hub: HubStandIn, tiny: Path, library: Path, tmp_path: Path
+):
+    export = export_folder("siglip2", None, "float32")  # in the user's cache
+    export_encoder(OpenClipEncoder(f"local-dir:{tiny}"), export)
+    build_index(library, tmp_path / "built", load_encoder("siglip2"), copy_media=True)
+    here = Searcher.open(tmp_path / "built").ask("so tired", top_k=3)
+    space, folder = assemble(tmp_path / "built"), tmp_path / "space"
+    write(space, folder)
+    shutil.rmtree(export)
+    assert in_space(space, folder, BAKE).startswith("built answers with local-dir:")
+    answered = json.loads(in_space(space, folder, ANSWER))
+    assert [[r.record.id, r.score] for r in here] == [line[:2] for line in answered]
+    assert not hub.asked

@@ -5,47 +5,62 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 
-import deploy_space
 import pytest
 from conftest import FakeEncoder, save_gif
+from hub_stand_in import HubStandIn
 
 from retrieval.build import build_index
-from retrieval.bundle import Manifest, read_manifest
-from retrieval.errors import SpaceError
+from retrieval.bundle import manifest_at, read_manifest
+from retrieval.encoder import export_folder
+from retrieval.errors import BundleError, HubError, SpaceError
+from retrieval.hub import size_of, upload
 from retrieval.presets import PRESETS
 from retrieval.settings import ROOT, STARTER
-from retrieval.space import (
-    HUB_MODELS,
-    TOP_FILES,
-    WORKDIR,
-    assemble,
-    by_folder,
-    check_repo_id,
-    hub_bundle,
-    size_of,
-    write,
-)
+from retrieval.space import HUB_MODELS, TOP_FILES, WORKDIR, assemble, write
 
 from _dockerfile import parse
 
 ON_HUB = "hf://datasets/me/reactions@v1"
+MINI = ROOT / "retrieval" / "checkpoints" / "mini"
+DESCRIPTION = "exported/float32/encoder.json"
 
 
 @pytest.fixture(scope="module")
 def starter():
-    return assemble(str(STARTER))
+    return assemble(STARTER)
 
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
     """A bundle of one GIF that is in it, which says that `mini` made it."""
     save_gif(tmp_path / "gifs" / "red.gif", [(255, 0, 0)])
-    build_index(tmp_path / "gifs", tmp_path / "mine", FakeEncoder("mini"), copy_media=True)
+    build_index(tmp_path / "gifs", tmp_path / "mine", like_mini(), copy_media=True)
     return tmp_path / "mine"
+
+
+def like_mini() -> FakeEncoder:
+    encoder = FakeEncoder("mini")
+    encoder.fingerprint = read_manifest(STARTER).fingerprint
+    return encoder
+
+
+def publish(**changes: object) -> str:
+    """The address of a bundle on the Hub: the shipped one's manifest with changes, no more."""
+    manifest = asdict(replace(read_manifest(STARTER), **changes))  # type: ignore[arg-type]
+    files = {"manifest.json": json.dumps(manifest).encode()}
+    upload("me/reactions", "dataset", files, message="a bundle")
+    return ON_HUB.removesuffix("@v1")
+
+
+def describe(export: Path, **changes: object) -> Path:
+    """Write an export's description, mini's with changes, into its folder."""
+    export.mkdir(parents=True)
+    described = json.loads((MINI / DESCRIPTION).read_text()) | changes
+    (export / "encoder.json").write_text(json.dumps(described))
+    return export / "encoder.json"
 
 
 def front_matter(readme: bytes) -> dict[str, str]:
@@ -64,12 +79,14 @@ def test_the_page_goes_up_with_its_bundle_its_checkpoint_and_the_notices(starter
     manifest = read_manifest(STARTER)
     bundle = {f"index/starter/{name}" for name in [*manifest.files, "manifest.json"]}
     assert bundle <= set(starter.files)
-    folder = ROOT / "retrieval" / "checkpoints" / "mini"
-    checkpoint = {str(p.relative_to(ROOT)) for p in folder.rglob("*") if p.is_file()}
+    checkpoint = {str(p.relative_to(ROOT)) for p in MINI.rglob("*") if p.is_file()}
     assert checkpoint <= set(starter.files)
     assert starter.variables == {
-        "TORCH": "0", "BAKE": "1", "REACTION_INDEX": f"{WORKDIR}/index/starter",
-    }  # fmt: skip
+        "TORCH": "0",
+        "BAKE": "1",
+        "REACTION_INDEX": f"{WORKDIR}/index/starter",
+        "REACTION_CHECKPOINT": None,
+    }
 
 
 def test_nothing_else_goes_up(starter):
@@ -133,75 +150,135 @@ def test_the_lean_requirements_are_lines_of_the_projects():
     assert not set(lean) & set(torch) and not any("torch" in line for line in lean)
 
 
-def test_a_bundle_on_the_hub_is_named_not_copied():
-    manifest = read_manifest(STARTER)
-    space = assemble(ON_HUB, manifest, bake=False)
+def test_a_bundle_on_the_hub_is_named_not_copied(hub: HubStandIn):
+    publish()
+    repository = hub.repository("dataset", "me/reactions")
+    repository.tags["v1"] = repository.head
+    space = assemble(ON_HUB, bake=False)
     assert [name for name in space.files if name.startswith("index/")] == ["index/README.md"]
     assert space.variables["REACTION_INDEX"] == ON_HUB and space.variables["BAKE"] == "0"
     assert json.loads(front_matter(space.files["README.md"])["datasets"]) == ["me/reactions"]
-    assert hub_bundle("index/starter") is None
-    assert hub_bundle("hf://datasets/me/reactions") == ("me/reactions", None)
-    for wrong in ("hf://me/reactions", "hf://datasets/me", "hf://models/me/x"):
-        with pytest.raises(SpaceError, match="is no bundle on the Hub; expected hf://datasets/"):
-            hub_bundle(wrong)
+    assert not [line for line in hub.asked if "/resolve/" in line and "manifest.json" not in line]
+    assert manifest_at(ON_HUB) == manifest_at(STARTER) == read_manifest(STARTER)
 
 
-def test_an_exported_checkpoint_goes_up_alone_and_any_other_needs_torch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("bundle", "kind", "expected"),
+    [
+        ("hf://me/reactions", HubError, "is no address on the Hub. Expected hf://datasets/"),
+        ("hf://datasets/me", HubError, "is no address on the Hub. Expected hf://datasets/"),
+        ("hf://datasets/me/none", HubError, "There is no data set me/none on the Hub"),
+        ("hf://datasets/me/empty", BundleError, "holds no manifest.json"),
+    ],
+)
+def test_what_is_no_bundle_on_the_hub_is_said(
+    hub: HubStandIn, bundle: str, kind: type[Exception], expected: str
 ):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    manifest = replace(read_manifest(STARTER), checkpoint="siglip2")
+    upload("me/empty", "dataset", {"a.txt": b"a"}, message="no bundle")
+    with pytest.raises(kind, match=re.escape(expected)):
+        assemble(bundle)
+
+
+def test_an_exported_checkpoint_goes_up_alone_and_any_other_needs_torch(hub: HubStandIn):
+    bundle = publish(checkpoint="siglip2")
     with pytest.raises(SpaceError) as raised:
-        assemble(ON_HUB, manifest)
-    assert "needs the checkpoint siglip2, which is neither shipped nor exported" in str(
-        raised.value
-    )
+        assemble(bundle)
+    assert "needs the checkpoint siglip2, which is not exported here" in str(raised.value)
     assert "python scripts/export_encoder.py --model siglip2, or" in str(raised.value)
 
-    space = assemble(ON_HUB, manifest, torch=True)
-    assert space.variables["TORCH"] == "1" and "REACTION_CHECKPOINT" not in space.variables
+    space = assemble(bundle, torch=True)
+    assert (space.variables["TORCH"], space.variables["REACTION_CHECKPOINT"]) == ("1", None)
     assert not any("safetensors" in name for name in space.files)
     models = json.loads(front_matter(space.files["README.md"])["models"])
     assert models == ["timm/ViT-B-32-SigLIP2-256"]
 
-    slug = "ViT-B-32-SigLIP2-256--webli"
-    export = tmp_path / "clip-reaction-search" / "exported" / slug / "float32"
-    export.mkdir(parents=True)
-    (export / "encoder.json").write_text("{}")
-    space = assemble(ON_HUB, manifest)
+    export = export_folder("siglip2", None, "float32")
+    describe(export)
+    slug = export.parent.name
+    space = assemble(bundle)
     assert f"retrieval/checkpoints/{slug}/exported/float32/encoder.json" in space.files
     place = f"local-dir:{WORKDIR}/retrieval/checkpoints/{slug}"
     assert space.variables["REACTION_CHECKPOINT"] == place
 
-    space = assemble(ON_HUB, manifest, model="hf://me/exported@v2")
-    assert space.variables["REACTION_CHECKPOINT"] == "hf://me/exported@v2"
-    assert json.loads(front_matter(space.files["README.md"])["models"]) == ["me/exported"]
+
+def test_a_checkpoint_on_the_hub_is_fetched_there_if_it_has_an_export(
+    hub: HubStandIn, tmp_path: Path
+):
+    card: dict[str, Path | bytes] = {"README.md": b"---\nlicense: mit\n---\n"}
+    upload("me/clip", "model", card, message="no export")
+    bundle = publish(checkpoint="hf-hub:me/clip")
+    with pytest.raises(SpaceError) as raised:
+        assemble(bundle)
+    assert "hf-hub:me/clip, which has no export in its repository or here" in str(raised.value)
+    assert assemble(bundle, torch=True).variables["REACTION_CHECKPOINT"] is None
+
+    export = export_folder("hf-hub:me/clip", None, "float32")
+    describe(export)
+    place = f"local-dir:{WORKDIR}/retrieval/checkpoints/hf-hub--me--clip"
+    assert assemble(bundle).variables["REACTION_CHECKPOINT"] == place
+    shutil.rmtree(export)
+
+    description: dict[str, Path | bytes] = {DESCRIPTION: MINI / DESCRIPTION}
+    upload("me/clip", "model", card | description, message="exported")
+    repository = hub.repository("model", "me/clip")
+    repository.tags["v2"] = repository.head
+    lean = {name for name in assemble(STARTER).files if not name.startswith("retrieval/checkp")}
+    for where, named in ((bundle, None), (STARTER, "hf-hub:me/clip@v2")):
+        space = assemble(where, model=named)
+        assert space.variables["REACTION_CHECKPOINT"] == named
+        assert json.loads(front_matter(space.files["README.md"])["models"]) == ["me/clip"]
+        checkpoints = {name for name in space.files if name.startswith("retrieval/checkpoints")}
+        assert checkpoints == {"retrieval/checkpoints/mini/README.md"}  # the about page's
+    assert space.files.keys() == lean | checkpoints
+
+    other: dict[str, Path | bytes] = {DESCRIPTION: describe(tmp_path / "x", parent="0" * 64)}
+    upload("me/clip", "model", card | other, message="trained again")
+    for where, named in ((bundle, None), (STARTER, "hf-hub:me/clip")):
+        with pytest.raises(SpaceError, match=r"hf-hub:me/clip \(fingerprint 0{12}\) is another"):
+            assemble(where, model=named)
+    with pytest.raises(SpaceError, match="is no checkpoint; one on the Hub is hf-hub:OWNER/NAME"):
+        assemble(STARTER, model="hf://me/clip")
 
 
-def test_a_checkpoint_in_a_folder_goes_up_under_another_place(tmp_path: Path):
+def test_a_checkpoint_in_a_folder_goes_up_under_another_place(hub: HubStandIn, tmp_path: Path):
     folder = tmp_path / "ours"
-    shutil.copytree(PRESETS["mini"].model.removeprefix("local-dir:"), folder)
-    manifest = replace(read_manifest(STARTER), checkpoint=f"local-dir:{folder}")
-    space = assemble(ON_HUB, manifest)
+    shutil.copytree(MINI, folder)
+    bundle = publish(checkpoint=f"local-dir:{folder}")
+    space = assemble(bundle)
     assert "retrieval/checkpoints/ours/exported/float32/encoder.json" in space.files
     place = f"local-dir:{WORKDIR}/retrieval/checkpoints/ours"
     assert space.variables["REACTION_CHECKPOINT"] == place
     assert "models" not in front_matter(space.files["README.md"])
+    folder.rename(tmp_path / "moved")
     with pytest.raises(
         SpaceError, match=r"which is not there\. Say where it is: --model local-dir:"
     ):
-        assemble(ON_HUB, replace(manifest, checkpoint=f"local-dir:{tmp_path / 'gone'}"))
+        assemble(bundle)
+    assert assemble(bundle, model=f"local-dir:{tmp_path / 'moved'}").files.keys() > {
+        "retrieval/checkpoints/moved/exported/float32/encoder.json"
+    }
+
+
+def test_another_checkpoint_than_the_bundles_is_refused(mine: Path, tmp_path: Path):
+    describe(tmp_path / "other" / "exported" / "float32", parent="0" * 64)
+    with pytest.raises(SpaceError) as raised:
+        assemble(mine, model=f"local-dir:{tmp_path / 'other'}")
+    assert "built with mini (fingerprint" in str(raised.value)
+    assert f"--out BUNDLE --model local-dir:{tmp_path / 'other'}" in str(raised.value)
+    build_index(tmp_path / "gifs", mine, FakeEncoder("mini"), copy_media=True)
+    with pytest.raises(SpaceError, match=r"and mini \(fingerprint \w{12}\) is another"):
+        assemble(mine)
 
 
 def test_a_bundle_of_ones_own_goes_up_and_media_elsewhere_are_refused(mine: Path, tmp_path: Path):
-    space = assemble(str(mine))
+    space = assemble(mine)
     assert space.variables["REACTION_INDEX"] == f"{WORKDIR}/index/mine"
-    assert by_folder(space.files)["index/mine/media"] == ["red.gif"]
+    assert [n for n in space.files if "/media/" in n] == ["index/mine/media/red.gif"]
     assert not any(name.startswith("index/starter") for name in space.files)
 
-    build_index(tmp_path / "gifs", tmp_path / "pointing", FakeEncoder("mini"))
+    build_index(tmp_path / "gifs", tmp_path / "pointing", like_mini())
     with pytest.raises(SpaceError) as raised:
-        assemble(str(tmp_path / "pointing"))
+        assemble(tmp_path / "pointing")
     assert "1 of the 1 GIFs" in str(raised.value) and "red.gif" in str(raised.value)
     assert "--copy-media" in str(raised.value)
 
@@ -219,17 +296,10 @@ def test_a_bundle_of_ones_own_goes_up_and_media_elsewhere_are_refused(mine: Path
 )
 def test_what_looks_like_a_secret_never_goes_up(name: str, content: str, tmp_path: Path):
     folder = tmp_path / "ours"
-    shutil.copytree(PRESETS["mini"].model.removeprefix("local-dir:"), folder)
+    describe(folder / "exported" / "float32")
     (folder / name).write_text(content)
     with pytest.raises(SpaceError, match=rf"{re.escape(name)} looks like a secret"):
-        assemble(ON_HUB, read_manifest(STARTER), model=f"local-dir:{folder}")
-
-
-@pytest.mark.parametrize("wrong", ["reactions", "a/b/c", "me/", "me/my gifs", "-me/x", "me/a--b"])
-def test_a_wrong_name_is_refused(wrong: str):
-    assert check_repo_id("me/re-act_ions.2") == "me/re-act_ions.2"
-    with pytest.raises(SpaceError, match="is no name of a Space; expected OWNER/NAME"):
-        check_repo_id(wrong)
+        assemble(STARTER, model=f"local-dir:{folder}")
 
 
 def test_the_script_shows_what_goes_up_and_writes_it(tmp_path: Path, starter):
@@ -249,52 +319,10 @@ def test_the_script_shows_what_goes_up_and_writes_it(tmp_path: Path, starter):
 
     for args, expected in (
         (["me/reactions", "--dry-run", folder], "is not empty"),
-        (["reactions"], "expected OWNER/NAME"),
+        (["reactions"], "Expected OWNER/NAME"),
         (["me/reactions", "--bundle", tmp_path / "none"], "No index at"),
-        (["me/reactions", "--model", "clip"], "needs the checkpoint clip"),
+        (["me/reactions", "--model", "x"], "needs the checkpoint x, which is not exported"),
     ):
         done = deploy(*args)
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert expected in done.stderr
-
-
-def test_the_manifest_has_all_that_assembling_needs_and_none_is_an_error():
-    assert isinstance(read_manifest(STARTER), Manifest)
-    with pytest.raises(ValueError, match="assembled with its manifest"):
-        assemble(ON_HUB)
-
-
-def test_the_script_hands_everything_to_the_hub_in_one_call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """The Hub itself is played here: tests/test_hub.py has the rest of the way."""
-    asked, sent = [], []
-
-    def fetch(repo_id: str, name: str, **where: object) -> str:
-        asked.append((repo_id, name, where))
-        return str(STARTER / name)
-
-    def upload(*args: object, **more: object) -> str:
-        sent.append((args, more))
-        return "https://example.org/spaces/me/page"
-
-    hub = ModuleType("retrieval.hub")
-    hub.upload = upload  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "retrieval.hub", hub)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
-    monkeypatch.setattr(
-        sys, "argv", ["deploy_space.py", "me/page", "--bundle", ON_HUB, "--private"]
-    )
-    deploy_space.main()
-    assert asked == [
-        ("me/reactions", "manifest.json", {"repo_type": "dataset", "revision": "v1"}),
-    ]  # fmt: skip
-    ((repo_id, kind, files), more) = sent.pop()
-    assert (repo_id, kind) == ("me/page", "space") and "Dockerfile" in files
-    assert more == {
-        "message": f"Serve {ON_HUB}",
-        "private": True,
-        "space_sdk": "docker",
-        "variables": {"TORCH": "0", "BAKE": "1", "REACTION_INDEX": ON_HUB},
-    }
-    assert capsys.readouterr().out.endswith("https://example.org/spaces/me/page\n")
