@@ -84,7 +84,7 @@ def gif_standalone_frames(data: bytes) -> list[bool]:
     return standalone
 
 
-def is_only_extensions(packet: bytes) -> bool:
+def is_only_extensions(packet: bytes | memoryview) -> bool:
     """True for a GIF's extension blocks with no frame after them, such as a closing comment.
 
     >>> is_only_extensions(bytes.fromhex("21fe02686900"))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.checked import Notes, fetch_checked, sha256_of
-from retrieval.encoder import BATCH_SIZE, SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
+from retrieval.encoder import SAME_EMBEDDING, Pixels, batches, label_of, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.hub import Address, Snapshot, pull
 from retrieval.preprocess import Preprocess
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMAT_VERSION = 1
+CHUNK = 16  # pictures at once in a stream
 # A batch of pictures goes through the image tower in so many streams of a thread or more
 # each, which do not wait for one another: while the decoding of frames takes a core, the
 # other streams lose nothing. With two, ViT-B-32 (2 cores) encodes 45.5 pictures a second in
@@ -117,8 +118,7 @@ class ExportedEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
-        size = BATCH_SIZE // STREAMS
-        size = min(size, -(-len(pixels) // STREAMS)) or 1  # a share for each stream
+        size = min(CHUNK, -(-len(pixels) // STREAMS)) or 1  # a share for each stream
         return self._encoded("image", [np.stack(batch) for batch in batches(pixels, size)])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:

@@ -211,7 +211,7 @@ def _opened_stream(data: bytes, limits: Limits) -> Iterator[tuple[list[int], int
         _check("max_pixels", pixels, limits.max_pixels)
         packets, spans = [], []
         for packet in container.demux(stream):
-            if is_gif and is_only_extensions(bytes(packet)):
+            if is_gif and is_only_extensions(memoryview(packet)):
                 continue  # what stands behind a GIF's last frame comes as a packet of its own
             packets.append(packet)
             # an MP4 cut without re-encoding keeps frames that are not to be shown

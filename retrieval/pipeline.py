@@ -1,7 +1,8 @@
 """Media to frame embeddings: decoding beside encoding, in bounded memory.
 
-Worker threads fetch, decode and resize; the calling thread encodes. Batches are full
-across GIFs. A picture that was just encoded is not encoded again.
+Worker threads fetch, decode and resize; one more encodes, while the calling thread fills
+the next batch. Batches are full across GIFs. A picture that was just encoded is not encoded
+again.
 
 One bad file never stops the rest and never shifts its neighbours: it comes out in its
 place with the reason.
@@ -31,9 +32,10 @@ from retrieval.frames import DEFAULT_FRAMES, Limits, Media, convert_media
 # and 40 MB at 8 frames of 224 × 224.
 AHEAD = 32
 WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
-# GIFs that may wait for a batch to fill up, pixels and all: pictures that were encoded before
-# fill none, and 10,000 near-copies of 267 GIFs once waited in 1.2 GB.
-WAITING = 64
+# GIFs that may wait for their pictures, pixels and all (190 MB): more than two batches of
+# stills. Pictures that were encoded before fill none, and 10,000 near-copies of 267 GIFs once
+# waited for a batch to fill up, in 1.2 GB.
+WAITING = 160
 REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
 
 T = TypeVar("T")
@@ -44,8 +46,8 @@ class Seconds:
     """Where the time went; those of the workers are of their threads' processors."""
 
     decode: float = 0.0  # demux, decode, compare, resize: processor time in the workers
-    encode: float = 0.0  # time in the calling thread
-    wait: float = 0.0  # of the calling thread for the workers
+    encode: float = 0.0  # that the encoder was at work
+    wait: float = 0.0  # that it waited for a batch
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Pipeline:
         self._encoder, self._frames, self._limits = encoder, frames, limits
         self._readers, self._pad = readers, pad
         self._decoding = threading.Semaphore(WORKERS)
-        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._idle_since = 0.0
 
     def run(
         self, work: Iterable[Work[T]], is_known: Callable[[str], bool] = lambda gif_id: False
@@ -138,30 +140,20 @@ class Pipeline:
                     self.seconds.decode += time.thread_time() - busy
             return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
 
+        self._idle_since = time.perf_counter()
         waiting: deque[_Decoded[T]] = deque()  # not yet wholly encoded, in order
-        batch: list[tuple[bytes, np.ndarray]] = []  # (digest, pixels), all different
-        homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → where it is wanted
-        for decoded in self._ahead(decode, work):
-            waiting.append(decoded)
-            for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
-                digest = hashlib.blake2b(frame.image.tobytes(), digest_size=16).digest()
-                if digest in self._known:
-                    self._known.move_to_end(digest)
-                    decoded.rows[number] = self._known[digest]
-                elif digest in homes:
-                    homes[digest].append((decoded, number))
-                else:
-                    homes[digest] = [(decoded, number)]
-                    batch.append((digest, frame.image))
-                if len(batch) == BATCH_SIZE:
-                    self._encode(batch, homes)
-            yield from self._finished(waiting)
-            if batch and len(waiting) >= WAITING:
-                self._encode(batch, homes)
+        with ThreadPoolExecutor(1, thread_name_prefix="encode") as worker:
+            batches: _Batches[T] = _Batches(lambda pixels: worker.submit(self._encode, pixels))
+            for decoded in self._ahead(decode, work):
+                waiting.append(decoded)
+                for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
+                    batches.add(decoded, number, frame.image)
                 yield from self._finished(waiting)
-        if batch:
-            self._encode(batch, homes)
-        yield from self._finished(waiting)
+                if len(waiting) >= WAITING:
+                    batches.finish()
+                    yield from self._finished(waiting)
+            batches.finish()
+            yield from self._finished(waiting)
 
     def _ahead(
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
@@ -179,33 +171,22 @@ class Pipeline:
                     futures.append(pool.submit(decode, piece))
                 if not futures:
                     return
-                start = time.perf_counter()
-                decoded = futures.popleft().result()
-                self.seconds.wait += time.perf_counter() - start
-                yield decoded
+                yield futures.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _encode(
-        self,
-        batch: list[tuple[bytes, np.ndarray]],
-        homes: dict[bytes, list[tuple[_Decoded[T], int]]],
-    ) -> None:
-        """Embed the batch, hand its rows out, and empty it."""
+    def _encode(self, pixels: list[np.ndarray]) -> np.ndarray:
+        """A batch's embeddings; in the encoding thread."""
         start = time.perf_counter()
-        pixels = [picture for _, picture in batch]
-        if self._pad and _same_shape(pixels):
-            pixels += [pixels[0]] * (BATCH_SIZE - len(pixels))
-        rows = self._encoder.encode_pixels(pixels)
-        self.n_pictures += len(batch)
-        for (digest, _), row in zip(batch, rows[: len(batch)], strict=True):
-            self._known[digest] = row
-            for decoded, number in homes.pop(digest):
-                decoded.rows[number] = row
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        batch.clear()
-        self.seconds.encode += time.perf_counter() - start
+        self.seconds.wait += start - self._idle_since
+        n = len(pixels)
+        if self._pad and len({picture.shape for picture in pixels}) == 1:
+            pixels = pixels + [pixels[0]] * (BATCH_SIZE - n)
+        rows = self._encoder.encode_pixels(pixels)[:n]
+        self.n_pictures += n
+        self._idle_since = time.perf_counter()
+        self.seconds.encode += self._idle_since - start
+        return rows
 
     def _finished(self, waiting: deque[_Decoded[T]]) -> Iterator[Done[T]]:
         while waiting and all(row is not None for row in waiting[0].rows):
@@ -229,5 +210,50 @@ class Pipeline:
             )
 
 
-def _same_shape(pictures: list[np.ndarray]) -> bool:
-    return len({picture.shape for picture in pictures}) == 1
+class _Batches(Generic[T]):
+    """Pictures on their way through the encoder: a batch fills up while another is encoded."""
+
+    def __init__(self, start: Callable[[list[np.ndarray]], Future[np.ndarray]]):
+        self._start = start
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()  # digest → embedding
+        self._homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → where it is wanted
+        self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
+        self._encoding: tuple[list[bytes], Future[np.ndarray]] | None = None
+
+    def add(self, decoded: _Decoded[T], number: int, pixels: np.ndarray) -> None:
+        """Have row `number` of `decoded` filled in, now or when its batch is encoded."""
+        digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+        if digest in self._known:
+            self._known.move_to_end(digest)
+            decoded.rows[number] = self._known[digest]
+        elif digest in self._homes:
+            self._homes[digest].append((decoded, number))
+        else:
+            self._homes[digest] = [(decoded, number)]
+            self._batch[digest] = pixels
+            if len(self._batch) == BATCH_SIZE:
+                self._send()
+
+    def finish(self) -> None:
+        """Fill in all rows that are wanted, with a batch that is not full if need be."""
+        if self._batch:
+            self._send()
+        self._hand_out()
+
+    def _send(self) -> None:
+        self._hand_out()
+        self._encoding = list(self._batch), self._start(list(self._batch.values()))
+        self._batch = {}
+
+    def _hand_out(self) -> None:
+        """Wait for the batch that is being encoded, if there is one, and fill in its rows."""
+        if self._encoding is None:
+            return
+        digests, future = self._encoding
+        self._encoding = None
+        for digest, row in zip(digests, future.result(), strict=True):
+            self._known[digest] = row
+            for decoded, number in self._homes.pop(digest):
+                decoded.rows[number] = row
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
