@@ -170,7 +170,7 @@ def make_gifs(folder: Path, n: int) -> None:
             for i in range(N_FRAMES):
                 x, y = 4 * i, 2 * i
                 frame = backdrop.crop((x, y, x + WIDTH, y + HEIGHT))
-                gif.seek(i * gif.n_frames // N_FRAMES)
+                gif.seek(i * getattr(gif, "n_frames", 1) // N_FRAMES)
                 figure = gif.convert("RGBA").resize((200, 200))
                 frame.paste(figure, (140 + 2 * i, 35), figure)
                 frames.append(frame)

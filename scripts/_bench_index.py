@@ -165,8 +165,8 @@ def _make_library(folder: Path, n: int, dim: int) -> None:
     library = SyntheticLibrary(n // FRAMES_PER_GIF, dim)
     held_out = library.frames(QUERIES, np.random.default_rng(2))[::FRAMES_PER_GIF]
     queries = np.vstack([held_out, library.texts(QUERIES, np.random.default_rng(3))])
-    scores = np.empty((len(queries), 0), np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
+    scores: np.ndarray = np.empty((len(queries), 0), np.float32)
+    rows: np.ndarray = np.empty((len(queries), 0), np.int64)
     start = 0
     with (folder / "vectors.f16").open("wb") as file:
         for chunk in library.chunks():
