@@ -56,7 +56,11 @@ class ListSource(Source):
             elif path.suffix.lower() == ".csv":
                 with path.open("rb") as file:
                     lines = Lines(file)
-                    columns = next(csv.reader(lines, strict=True), [])
+                    try:
+                        columns = next(csv.reader(lines, strict=True), [])
+                    except csv.Error:  # Python 3.10 refuses the NULs of UTF-16 by itself
+                        if not lines.trouble:
+                            raise
                 if lines.trouble:
                     raise UnicodeError(f"its first line is {lines.trouble}")
                 self._check_columns(columns)
