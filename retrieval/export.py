@@ -30,6 +30,7 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
+from retrieval.checked import sha256_of
 from retrieval.encoder import checkpoint_folder, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.exported import DESCRIPTION, FORMAT_VERSION, TOWERS, WEIGHTS, ExportedEncoder, Piece
@@ -129,10 +130,7 @@ def export_encoder(
         }
         names = {f"{tower}.xml" for tower in TOWERS} | {tokenizer_file}
         names |= {piece.file for tower in TOWERS for piece in pieces[tower]}
-        described["files"] = {
-            name: hashlib.sha256((partial / name).read_bytes()).hexdigest()
-            for name in sorted(names)
-        }
+        described["files"] = {name: sha256_of(partial / name) for name in sorted(names)}
         text = json.dumps(described, indent=1, ensure_ascii=False)
         # one line a piece of weights, not four
         text = re.sub(r"\[\s+(\"[^\"]*\"),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", text)

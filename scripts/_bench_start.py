@@ -8,35 +8,30 @@ message in its address as soon as the server is healthy.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from retrieval.build import build_index
 from retrieval.bundle import MEDIA
 from retrieval.encoder import LOCAL_DIR, load_encoder
-from retrieval.errors import SourceError
 from retrieval.presets import CHECKPOINTS
 from retrieval.settings import STARTER
 
 from _bench_build import apart, exported, make_checkpoint
-from _server import CHROMIUM_FLAGS, serving
+from _browser import ANSWER, chromium
+from _server import serving
 
-ANSWER = "[data-testid=stMain] img"  # a card; the bar while all loads has none
 ASKED = "/?q=I+got+the+job"
 
 
 def measure_start(runs: int) -> None:
     """Print seconds and memory of each, medians of so many starts."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        raise SourceError("No Chromium found. Name one: CHROMIUM=/path/to/chromium")
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         sides = [("mini", STARTER, "", "exported")]
         sides.append(("mini", STARTER, without_export(CHECKPOINTS / "mini", folder), "torch"))
@@ -45,7 +40,6 @@ def measure_start(runs: int) -> None:
         sides.append(("ViT-B-32", folder / "bundle", "", "exported"))
         plain = without_export(folder / "vit-b-32", folder)
         sides.append(("ViT-B-32", folder / "bundle", plain, "torch"))
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         for label, bundle, checkpoint, runtime in sides:
             environment = {"REACTION_INDEX": str(bundle), "REACTION_CHECKPOINT": checkpoint}
             starts = [_start(browser, environment) for _ in range(runs)]
@@ -57,7 +51,6 @@ def measure_start(runs: int) -> None:
                 f"{max(s[1] for s in starts):.1f} s",
                 flush=True,
             )
-        browser.close()
 
 
 def _start(browser: Browser, environment: dict[str, str]) -> tuple[float, float, float]:

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from retrieval.errors import SourceError
 from retrieval.training.corpus import load_messages
 
+from _browser import ANSWER, chromium
 from _cli import parser_for, run
-from _server import CHROMIUM_FLAGS, Server, serving
+from _server import Server, serving
 
-RESULTS = "[data-testid=stMain] [role=progressbar]"
 PROTOCOL = Subprotocol("streamlit")
 PAUSE_S = 2.0
 
@@ -52,18 +50,13 @@ def main() -> None:
 
 
 def measure_page(server: Server, messages: list[str]) -> None:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        raise SourceError("No Chromium found. Name one: CHROMIUM=/path/to/chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{server.address}/?q=warm+up")
-        page.wait_for_selector(RESULTS, timeout=120_000)
+        page.wait_for_selector(ANSWER, timeout=120_000)
         answered = [_seconds_to_answer(page, message) for message in messages]
         page.close()  # its dancing GIFs would take a core from the next
         opened = [_seconds_to_open(browser.new_page(), server) for _ in range(7)]
-        browser.close()
     print(f"opening the page, nothing in the browser's cache: {_spread(opened)} ms")
     print(f"Enter to results on the screen, {len(messages)} messages: {_spread(answered)} ms")
 

@@ -1,6 +1,5 @@
 """The page as a person meets it: a real server on loopback and a real Chromium."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from retrieval.settings import ROOT
 
-from _server import CHROMIUM_FLAGS, serving
+from _browser import chromium
+from _server import serving
 
 ARTIFACTS = ROOT / "artifacts"
 
@@ -25,11 +25,8 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 from test_app import loaded
 from test_scripts import run, run_json
@@ -24,7 +24,8 @@ from retrieval.feedback import VOTES, Tally, Vote, in_words, keep_vote, read_vot
 from retrieval.settings import ROOT, STARTER
 from retrieval.words import say
 
-from _server import CHROMIUM_FLAGS, serving
+from _browser import chromium
+from _server import serving
 
 VOTE = Vote(
     "2026-01-02T03:04:05.000006+00:00",
@@ -210,14 +211,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REACTION_FEEDBACK", "on")
         patch.setenv("REACTION_DATA", str(data))
-        with serving() as server, sync_playwright() as playwright:
-            path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
-            browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        with serving() as server, chromium() as browser:
             page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=server.address)
             page.set_default_timeout(30_000)
             expect.set_options(timeout=30_000)
             yield page, data
-            browser.close()
 
 
 def why(page: Page, nth: int = 0) -> Locator:

@@ -14,13 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from retrieval.errors import SpaceError
 from retrieval.settings import ROOT
 
+from _browser import chromium
 from _container import Container, Image, build, children_of, running
-from _server import CHROMIUM_FLAGS, serving
+from _server import serving
 
 ARTIFACTS = ROOT / "artifacts"
 MEDIA = ROOT / "index" / "starter" / "media"
@@ -55,11 +56,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
