@@ -16,16 +16,17 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from retrieval.bundle import MEDIA, BundleWriter, Manifest, recover
+from retrieval.bundle import MEDIA, BundleWriter, Manifest, owned_files
 from retrieval.catalog import DESCRIBED, Record
 from retrieval.containers import media_suffix
 from retrieval.duplicates import group
 from retrieval.encoder import Encoder
-from retrieval.errors import SourceError
+from retrieval.errors import OutputError, SourceError
 from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.incremental import Earlier, IncrementalRun, Progress
 from retrieval.items import Source
 from retrieval.journal import Journal
+from retrieval.output import check_replaceable, free_path, recover, resolve_output
 from retrieval.report import BuildReport
 from retrieval.sources import FolderSource, open_source
 
@@ -52,7 +53,9 @@ def build_index(
 ) -> BuildReport:
     """Index a source (see retrieval.sources) into a bundle at `out`.
 
-    At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
+    `out` is a path that does not exist, an empty folder, or a bundle: that is replaced, and
+    files in it that are not the bundle's stay. OutputError for anything else, before any work
+    is done. At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
     into the bundle, which can then be moved; without, it points at them. `fresh` embeds
     everything anew. SourceError if there is nothing to index: the bundle at `out` is then
     untouched.
@@ -61,6 +64,7 @@ def build_index(
     limits = limits or Limits()
     if not isinstance(source, Source):
         source = open_source(source)
+    out = check_output(out, source, copy_media=copy_media)
     settings = {
         "fingerprint": encoder.fingerprint,
         "precision": encoder.precision,
@@ -68,7 +72,7 @@ def build_index(
         "limits": asdict(limits),
     }
     with Journal(out, settings, fresh=fresh) as journal:
-        recover(out)
+        recover(out, owned_files)
         earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
         run = IncrementalRun(
             source,
@@ -84,7 +88,7 @@ def build_index(
         if not ids:
             _raise_nothing(source, run)
         writing = time.monotonic()
-        with BundleWriter(out, encoder.dim) as writer:
+        with BundleWriter(out, encoder.dim, kept=_folder_inside(source, out)) as writer:
             vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
             # of the same GIFs in the same order: what it was
             groups = earlier.groups_of(ids)
@@ -92,6 +96,8 @@ def build_index(
                 groups = group(vectors, starts)
             plan = writer.write_index(index_kind)
             records = list(_records(run, ids, groups, copy_media))
+            if not copy_media:
+                _check_stay(records, out)
             writer.write_catalog(records)
             if copy_media:
                 _copy_media(writer, records, run, journal, source)
@@ -132,6 +138,48 @@ def build_index(
         n_pictures=run.pipeline.n_pictures,
         stages=run.pipeline.seconds,
         image_gflop=getattr(encoder, "image_gflop", None),
+    )
+
+
+def check_output(out: Path, source: Source, *, copy_media: bool) -> Path:
+    """The absolute path of the bundle to write, if it may be written there.
+
+    A bundle inside the source folder is no part of the source. OutputError if what lies at
+    `out` is not a bundle, or if the source is, or lies inside, the bundle that goes away.
+    """
+    resolved = resolve_output(out)
+    if isinstance(source, FolderSource):
+        folder = source.folder.resolve()
+        if folder == resolved:
+            raise OutputError(
+                f"{out} is the source itself, which a build never writes to. Name another folder "
+                f"for the bundle: --out {free_path(out)}"
+            )
+        if resolved.is_relative_to(folder):
+            source.excluded = resolved.relative_to(folder).as_posix()
+    check_replaceable(resolved, owned_files, "an index bundle")
+    if _folder_inside(source, resolved) and not copy_media:
+        raise _takes_source_away(str(source.label), out)
+    return resolved
+
+
+def _folder_inside(source: Source, out: Path) -> Path | None:
+    """The source folder, if it lies inside the bundle that it is to be built into."""
+    folder = source.folder.resolve() if isinstance(source, FolderSource) else None
+    return folder if folder and folder.is_relative_to(out) else None
+
+
+def _check_stay(records: list[Record], out: Path) -> None:
+    """OutputError if a record points into the bundle that is about to be replaced."""
+    for record in records:
+        if Path(record.uri).is_relative_to(out):
+            raise _takes_source_away(record.places[0], out)
+
+
+def _takes_source_away(what: str, out: Path) -> OutputError:
+    return OutputError(
+        f"{what} lies inside {out}, where it would be lost when the bundle is replaced. Copy the "
+        f"files into the new one (--copy-media), or name another --out."
     )
 
 

@@ -15,7 +15,6 @@ leaves the old one serving.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -41,6 +40,8 @@ from retrieval.encoder import Encoder, label_of
 from retrieval.errors import BundleError, SourceError
 from retrieval.hub import Address, Progress, Snapshot, is_address, pull, stays_inside
 from retrieval.index import KIND, IndexPlan, VectorIndex, map_vectors, plan_index
+from retrieval.output import MARKER, StagedFolder, suggest_output
+from retrieval.settings import NAME
 
 FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
 METRIC = "cosine"
@@ -75,7 +76,7 @@ class Manifest:
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
-    written_by: str = f"clip-reaction-search {__version__}"
+    written_by: str = f"{NAME} {__version__}"
     format_version: int = FORMAT_VERSION
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # path → bytes, sha256
 
@@ -225,13 +226,17 @@ class _Place:
     @classmethod
     def of(cls, path: Path, origin: Address | None = None) -> _Place:
         if origin is None:
-            mend = f"Rebuild it: python scripts/build_index.py FOLDER --out {path}"
-            return cls(str(path), mend)
+            return cls(str(path), f"Rebuild it: {build_command(path)}")
         return cls(
             str(origin),
             f"Name another commit of it (@COMMIT), or publish it again: "
             f"python scripts/publish_index.py BUNDLE {origin.repo_id}",
         )
+
+
+def build_command(out: Path) -> str:
+    """The command that builds a bundle at `out`, or beside it if other files lie there."""
+    return f"python scripts/build_index.py FOLDER --out {suggest_output(out, owned_files)}"
 
 
 def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
@@ -240,7 +245,7 @@ def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
         what = f"No index at {path}" if not path.exists() else f"{path} holds no {MANIFEST}"
-        raise BundleError(f"{what}. Build it: python scripts/build_index.py FOLDER --out {path}")
+        raise BundleError(f"{what}. Build it: {build_command(path)}")
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
         version = known.get("format_version")
@@ -276,19 +281,33 @@ def _check_file(place: _Place, file: Path, size: int) -> None:
         )
 
 
+def owned_files(folder: Path) -> tuple[str, ...] | None:
+    """The files of a bundle, as a manifest of any format version lists them, itself last.
+
+    None if the folder holds no such manifest, so that nothing in it counts as ours.
+    """
+    try:
+        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not str(known["written_by"]).startswith(NAME) or not known["fingerprint"]:
+            return None
+        return (*(name for name in known["files"] if stays_inside(name)), MANIFEST)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 class BundleWriter:
     """Writes a bundle beside the one at `out`, and takes its place once it is whole.
 
     In order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
-    `finish`. Left early (it is a context manager), it leaves nothing behind.
+    `finish`. Left early (it is a context manager), it leaves nothing behind. Files in `out`
+    that the old bundle's manifest does not list, and all below `kept`, stay (StagedFolder).
     """
 
-    def __init__(self, out: Path, dim: int):
+    def __init__(self, out: Path, dim: int, *, kept: Path | None = None):
         self._out, self._dim = out, dim
-        out.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = out.with_name(f".{out.name}.partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        (self._partial / EMBEDDINGS).mkdir(parents=True)
+        self._staged = StagedFolder(out, owned_files, kept=kept)
+        self._partial = self._staged.path
+        (self._partial / EMBEDDINGS).mkdir()
         self._hashes: dict[str, str] = {}  # of files whose hash is known already
         self._plan: IndexPlan | None = None
         self._vectors = np.zeros((0, dim), np.float32)
@@ -298,7 +317,7 @@ class BundleWriter:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
+        self._staged.__exit__(*raised)
 
     def write_embeddings(self, gifs: Iterable[GifFrames]) -> tuple[np.ndarray, np.ndarray]:
         """Write the shards, in bounded memory.
@@ -380,13 +399,13 @@ class BundleWriter:
         )
         text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
         (self._partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        _swap_in(self._partial, self._out)
+        self._staged.commit()
         return manifest
 
     def _file_facts(self) -> dict[str, dict[str, Any]]:
         facts = {}
         for file in sorted(self._partial.rglob("*")):
-            if file.is_file():
+            if file.is_file() and file.name != MARKER:
                 name = file.relative_to(self._partial).as_posix()
                 known = self._hashes.get(name) or sha256_of(file)
                 facts[name] = {"bytes": file.stat().st_size, "sha256": known}
@@ -396,36 +415,3 @@ class BundleWriter:
 def _chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(vectors), ROWS_PER_SHARD):
         yield np.asarray(vectors[start : start + ROWS_PER_SHARD])
-
-
-def recover(out: Path) -> None:
-    """Put the old bundle back if a build was killed between the two renames of a swap."""
-    old = out.with_name(f".{out.name}.old")
-    if old.exists() and not out.exists():
-        old.rename(out)
-
-
-def _swap_in(partial: Path, out: Path) -> None:
-    if out.exists() and _exchange(partial, out):
-        shutil.rmtree(partial)
-        return
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    partial.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, where the system can (Linux: renameat2); whether it did.
-
-    With two renames there is a moment without any bundle.
-    """
-    at_fdcwd, rename_exchange = -100, 2
-    try:
-        renameat2 = ctypes.CDLL(None).renameat2
-    except (AttributeError, OSError):
-        return False
-    paths = os.fsencode(one), os.fsencode(other)
-    return renameat2(at_fdcwd, paths[0], at_fdcwd, paths[1], rename_exchange) == 0

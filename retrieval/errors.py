@@ -34,6 +34,10 @@ class BundleError(RetrievalError):
     """An index bundle is missing, damaged, or made with another checkpoint."""
 
 
+class OutputError(RetrievalError):
+    """A path to write to holds what is not ours, or cannot be written to."""
+
+
 class HubError(RetrievalError):
     """The Hugging Face Hub lacks, refuses or breaks off what was asked of it."""
 

@@ -16,7 +16,6 @@ import io
 import json
 import os
 import re
-import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -34,7 +33,9 @@ from retrieval.checked import sha256_of
 from retrieval.encoder import checkpoint_folder, probe_pixels
 from retrieval.errors import CheckpointError
 from retrieval.exported import DESCRIPTION, FORMAT_VERSION, TOWERS, WEIGHTS, ExportedEncoder, Piece
+from retrieval.hub import stays_inside
 from retrieval.open_clip_encoder import OpenClipEncoder, quiet
+from retrieval.output import StagedFolder, check_replaceable, resolve_output
 from retrieval.tokens import CLEANERS, Tokens, TokenSettings, clip_tokenizer
 
 SAME_AS_TORCH = 0.9999  # least cosine that a float32 export must reach
@@ -91,21 +92,19 @@ def export_encoder(
     precision: str = "float32",
     calibration: Sequence[np.ndarray] = (),
 ) -> ExportedEncoder:
-    """Write `encoder` to the folder `out`, replacing what is there; the encoder it makes.
+    """Write `encoder` to the folder `out`, in the place of an earlier export; the encoder it makes.
 
     int8 quantises weights and activations of the image tower, by what the `calibration`
     pictures (prepared pixels, some 100 to 300) bring about in it, and the weights of the
     text tower. Where `out` is inside the checkpoint's folder, the weights that lie there
     are not copied. CheckpointError if the checkpoint cannot be exported, or the export does not
-    agree with it.
+    agree with it; OutputError if `out` holds other files and no export.
     """
-    out = out.resolve()
+    out = check_output(out)
     home = checkpoint_folder(encoder.name)
     home = home.resolve() if home and out.is_relative_to(home.resolve()) else None
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with StagedFolder(out, owned_files) as staged:
+        partial = staged.path
         settings, tokenizer_file = _write_tokenizer(encoder, partial, home)
         # Half the size, and the same numbers, where the weights were stored in float16.
         half = all(_fits_half(weight) for weight in encoder.model.state_dict().values())
@@ -138,11 +137,25 @@ def export_encoder(
         made = ExportedEncoder(partial, encoder.name, encoder.pretrained, precision=precision)
         if precision == "float32":
             _check_agreement(encoder, made)
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        staged.commit()
     return ExportedEncoder(out, encoder.name, encoder.pretrained, precision=precision)
+
+
+def check_output(out: Path) -> Path:
+    """The absolute path of a folder to export to; OutputError if other files lie there."""
+    out = resolve_output(out)
+    check_replaceable(out, owned_files, "an export")
+    return out
+
+
+def owned_files(folder: Path) -> tuple[str, ...] | None:
+    """The files of an export, as its description lists them, itself last; None if it is none."""
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        names = [name for name in described["files"] if stays_inside(name)]
+        return (*names, DESCRIPTION) if described["weights"] else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _convert(encoder: OpenClipEncoder, *, trim: bool) -> dict[str, ov.Model]:

@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from retrieval.catalog import UNKNOWN_LICENSE
+from retrieval.errors import OutputError
 from retrieval.pipeline import Seconds
 
 MAX_NAMED = 5  # files named for each reason; JSON and HTML name all
+HEAD_BYTES, TITLE = 1_000, b": build report</title>"  # by which a page is known as a report
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,22 @@ def as_text(report: BuildReport) -> str:
     lines.append(f"index: {report.index}")
     lines.append(f"time: {_speed(report)}")
     return "\n".join(lines)
+
+
+def check_report(file: Path) -> None:
+    """OutputError unless a report may be written to the file: a new one, or an older report."""
+    try:
+        with file.open("rb") as there:
+            ours = not (head := there.read(HEAD_BYTES)) or TITLE in head
+    except FileNotFoundError:
+        ours = not file.is_symlink()
+    except OSError:
+        ours = False
+    if not ours:
+        raise OutputError(
+            f"{file} is not a build report, and would be overwritten. Name a new file: "
+            f"--report report.html. Nothing was written."
+        )
 
 
 def as_html(report: BuildReport) -> str:

@@ -62,17 +62,18 @@ class FolderSource(Source):
     def __init__(self, folder: Path, limit: int | None = None):
         super().__init__(f"folder {folder.name or folder}", limit)
         self.folder = folder
+        self.excluded = ""  # a folder inside that is no part of it: a bundle built there
         if next(_walk(folder), None) is None:
             raise _nothing_in(folder)
         self._described = read_descriptions(folder)
 
     def _count(self) -> int:
-        return sum(1 for _ in _walk(self.folder))
+        return sum(1 for _ in _walk(self.folder, excluded=self.excluded))
 
     def _items(self) -> Iterator[Item]:
         root = self.folder.resolve()
         unseen = set(self._described)
-        for name in _walk(self.folder, self._leave_out):
+        for name in _walk(self.folder, self._leave_out, excluded=self.excluded):
             try:
                 name.encode()
             except UnicodeEncodeError:
@@ -94,7 +95,11 @@ def _nothing_in(folder: Path) -> SourceError:
 
 
 def _walk(
-    folder: Path, leave_out: Callable[[str, str], None] | None = None, prefix: str = ""
+    folder: Path,
+    leave_out: Callable[[str, str], None] | None = None,
+    prefix: str = "",
+    *,
+    excluded: str = "",
 ) -> Iterator[str]:
     """Names of the media below, relative, with slashes; folder by folder, so that no more
     than one folder's names are held. Links to folders are not followed: they may circle."""
@@ -107,7 +112,8 @@ def _walk(
         return
     for name, entry in found:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder, leave_out, f"{prefix}{name}/")
+            if prefix + name != excluded:
+                yield from _walk(folder, leave_out, f"{prefix}{name}/", excluded=excluded)
         elif suffix_of(name) and entry.is_file():
             yield prefix + name
 

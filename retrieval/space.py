@@ -27,6 +27,7 @@ from retrieval.encoder import (
 from retrieval.errors import SpaceError
 from retrieval.exported import exported_fingerprint, pulled_fingerprint
 from retrieval.hub import Address, Files, is_address, size_of
+from retrieval.output import require_empty
 from retrieval.presets import CHECKPOINTS, PRESETS
 from retrieval.settings import ROOT
 
@@ -98,9 +99,8 @@ def assemble(
 
 
 def write(space: Space, folder: Path) -> None:
-    """Write the files as the repository will have them into an empty folder."""
-    if folder.exists() and any(folder.iterdir()):
-        raise SpaceError(f"{folder} is not empty. Remove it, or name another: --dry-run FOLDER")
+    """Write the files as the repository will have them; OutputError if the folder is not empty."""
+    require_empty(folder)
     for name, content in space.files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from retrieval.errors import SpaceError
+from retrieval.output import require_empty
 
 from _dockerfile import Instruction, expand, parse
 
@@ -97,11 +98,11 @@ def build(context: Path, into: Path, given: Mapping[str, str], say: Say = lambda
     """Follow the Dockerfile of the folder `context` in the empty folder `into`.
 
     `given` are the build arguments; those that no ARG declares are passed over, as the
-    Hub passes all variables of a Space. SpaceError names the step that fails.
+    Hub passes all variables of a Space. SpaceError names the step that fails; OutputError if
+    `into` is not empty.
     """
     _check_machine()
-    if into.exists() and any(into.iterdir()):
-        raise SpaceError(f"{into} is not empty. Name an empty folder, or one that is not there.")
+    require_empty(into)
     try:
         steps = parse((context / "Dockerfile").read_text(encoding="utf-8"))
     except OSError as error:

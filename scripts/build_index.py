@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
-from retrieval.build import DEFAULT_POOLING, build_index
+from retrieval.build import DEFAULT_POOLING, build_index, check_output
 from retrieval.bundle import POOLINGS, read_manifest
 from retrieval.encoder import (
     DEVICES,
@@ -33,7 +33,7 @@ from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.index import KINDS
 from retrieval.limit import matmul_gflops
 from retrieval.presets import PRESETS
-from retrieval.report import BuildReport, as_html, as_json, as_text
+from retrieval.report import BuildReport, as_html, as_json, as_text, check_report
 from retrieval.sources import open_source
 
 from _cli import parser_for, progress_bar, run
@@ -47,7 +47,8 @@ def main() -> None:
         type=Path,
         required=True,
         metavar="BUNDLE",
-        help="where the bundle goes; what one that is there has embedded is used again",
+        help="where the bundle goes: a new path, an empty folder, or a bundle, which is updated; "
+        "anything else is refused, and files in it that are not the bundle's stay",
     )
     parser.add_argument(
         "--model",
@@ -112,8 +113,11 @@ def main() -> None:
 
     limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
     source = open_source(args.source, split=args.split, limit=args.limit)
+    out = check_output(args.out, source, copy_media=args.copy_media)
+    if args.report:
+        check_report(args.report)
     encoder = encoder_for(
-        args.model, args.pretrained, args.device, args.precision, args.runtime, args.out
+        args.model, args.pretrained, args.device, args.precision, args.runtime, out
     )
     with progress_bar("indexing", "file") as progress:
         report = build_index(

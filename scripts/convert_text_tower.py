@@ -7,6 +7,7 @@ SHA-256 of the original before anything is written.
 """
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def main() -> None:
     if found != ORIGINAL_SHA256:
         parser.error(f"{weights_file} has SHA-256 {found}, expected {ORIGINAL_SHA256}")
 
+    file = args.out / "text_tower.safetensors"
+    for path in (file, *(args.out / name for name in TOKENIZER_FILES)):
+        if args.out != CHECKPOINTS / "mini" and os.path.lexists(path):
+            parser.error(f"{path} is there already, and would be overwritten; name a new folder")
+
     tower = {
         f"text.transformer.{name}": tensor.half().contiguous()
         for name, tensor in load_file(weights_file).items()
@@ -42,10 +48,10 @@ def main() -> None:
         if not name.startswith("pooler.") and not name.endswith("position_ids")
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    save_file(tower, args.out / "text_tower.safetensors", metadata={"source": ORIGINAL_SHA256})
+    save_file(tower, file, metadata={"source": ORIGINAL_SHA256})
     for name in TOKENIZER_FILES:
         shutil.copyfile(args.source / name, args.out / name)
-    size = (args.out / "text_tower.safetensors").stat().st_size
+    size = file.stat().st_size
     print(f"{len(tower)} tensors, {size / 1e6:.1f} MB, written to {args.out}")
 
 

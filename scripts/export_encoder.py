@@ -16,7 +16,7 @@ from retrieval.bundle import MEDIA
 from retrieval.catalog import Record
 from retrieval.encoder import Encoder, export_folder
 from retrieval.evaluation import relevant_to
-from retrieval.export import export_encoder
+from retrieval.export import check_output, export_encoder
 from retrieval.frames import read_media
 from retrieval.metrics import hit_rate_at_k, overlap_at_k, ranks_of
 from retrieval.open_clip_encoder import OpenClipEncoder
@@ -47,12 +47,16 @@ def main() -> None:
         help="pictures like those to be indexed, for int8",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="elsewhere than where it is used"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="elsewhere than where it is used: a new path, an empty folder, or an earlier export",
     )
     args = parser.parse_args()
 
-    exact = OpenClipEncoder(args.model, args.pretrained)
     out = args.out or export_folder(args.model, args.pretrained, args.precision)
+    check_output(out)
+    exact = OpenClipEncoder(args.model, args.pretrained)
     calibration = []
     if args.precision == "int8":
         calibration = [exact.prepare(p) for p in one_frame_each(args.calibration)]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from retrieval.errors import SourceError
 from retrieval.frames import on_white
+from retrieval.output import require_empty
 from retrieval.training import art, corpus
 
 from _cli import parser_for, run
@@ -38,8 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a new or empty folder")
     parser.add_argument("--cache", type=Path, default=Path("data/cache"), help="where art is kept")
     args = parser.parse_args()
-    if args.out.exists() and any(args.out.iterdir()):
-        raise SourceError(f"{args.out} is not empty. Give a new folder with --out.")
+    require_empty(args.out)
 
     emoji = {e.key: e for e in art.load_emoji(args.cache)}
     files = art.animations(args.cache)

@@ -43,6 +43,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    trainer.check_folder(args.out)
     start = time.monotonic()
 
     def report(message: str) -> None:

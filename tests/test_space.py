@@ -15,7 +15,7 @@ from hub_stand_in import HubStandIn
 from retrieval.build import build_index
 from retrieval.bundle import manifest_at, read_manifest
 from retrieval.encoder import export_folder
-from retrieval.errors import BundleError, HubError, SpaceError
+from retrieval.errors import BundleError, HubError, OutputError, SpaceError
 from retrieval.hub import size_of, upload
 from retrieval.presets import PRESETS
 from retrieval.settings import ROOT, STARTER
@@ -126,7 +126,7 @@ def test_the_folder_that_is_written_can_be_imported_and_searched_without_torch(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("starter answers with mini: ")
-    with pytest.raises(SpaceError, match=r"space is not empty\. Remove it, or name another"):
+    with pytest.raises(OutputError, match=r"space is not empty\. Name an empty folder"):
         write(starter, tmp_path / "space")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from retrieval.errors import SpaceError
+from retrieval.errors import OutputError, SpaceError
 from retrieval.settings import ROOT
 
 from _browser import chromium
@@ -242,7 +242,7 @@ def test_a_step_that_fails_is_named(dockerfile: str, expected: str, tmp_path: Pa
 
 def test_the_folder_must_be_empty_and_hold_a_dockerfile(tmp_path: Path):
     context = write_context(tmp_path / "context", "RUN true")
-    with pytest.raises(SpaceError, match=r"context is not empty\. Name an empty folder"):
+    with pytest.raises(OutputError, match=r"context is not empty\. Name an empty folder"):
         build(context, context, {})
     with pytest.raises(SpaceError, match="holds no Dockerfile"):
         build(tmp_path / "none", tmp_path / "image", {})

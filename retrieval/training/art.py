@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -104,10 +105,9 @@ def fetch(part: str, cache: Path) -> Path:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise SourceError(f"npm pack {spec} failed: {reason}. Check the network, then run again.")
     tarball = cache / done.stdout.strip().splitlines()[-1]
-    partial = cache / f"{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    _unpack(tarball, partial)
-    partial.rename(folder)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=f".{folder.name}.") as partial:
+        _unpack(tarball, Path(partial) / "package")
+        (Path(partial) / "package").rename(folder)
     tarball.unlink()
     return folder
 

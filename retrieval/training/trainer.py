@@ -25,11 +25,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from retrieval.emoji_text import spell_out
-from retrieval.open_clip_encoder import TRAINED_PART, load_folder
+from retrieval.errors import OutputError
+from retrieval.open_clip_encoder import CONFIG, TRAINED_PART, load_folder
+from retrieval.presets import CHECKPOINTS
 from retrieval.training.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
 from retrieval.training.corpus import Text
@@ -290,6 +293,29 @@ def train(
     text_proj = learn_to_read(text_proj, targets, corpus, settings, report)
     save_trained(folder, model, visual, text_proj)
     report(f"written to {folder / TRAINED_PART}")
+
+
+def check_folder(folder: Path) -> None:
+    """OutputError unless training may write to the folder: a checkpoint with a text tower, whose
+    TRAINED_PART, if there is one, came of an earlier training."""
+    if not (folder / CONFIG).is_file():
+        raise OutputError(
+            f"{folder} holds no {CONFIG}: training writes into a copy of a checkpoint's folder. "
+            f"Copy one: cp -r {CHECKPOINTS / 'mini'} {folder}"
+        )
+    file = folder / TRAINED_PART
+    try:
+        with safe_open(file, "np") as trained:
+            ours = "logit_scale" in list(trained.keys()) and not file.is_symlink()
+    except FileNotFoundError:
+        ours = not file.is_symlink()
+    except (OSError, SafetensorError):
+        ours = False
+    if not ours:
+        raise OutputError(
+            f"{file} is not of an earlier training, and would be overwritten. Move it away, or "
+            f"name another --out. Nothing was written."
+        )
 
 
 def text_features(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,279 @@
+"""Folders that a command writes: what may be replaced, and what is never touched.
+
+A path that a person names is theirs until a file of ours in it says otherwise: a command
+writes to a path that does not exist, to an empty folder, or to a folder that it wrote before.
+In such a folder, only the files that its own manifest lists are ever replaced or deleted;
+whatever else lies there moves along to the new version.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from retrieval.errors import OutputError
+
+# Names (relative, with slashes) of the files of ours in a folder, the one that it is known by
+# last: so they are deleted. None if we did not write the folder.
+OwnedFiles = Callable[[Path], "Sequence[str] | None"]
+
+# Marks a folder in which a command is still writing; everything in it is ours.
+MARKER = ".unfinished-clip-reaction-search"
+
+
+def resolve_output(path: Path) -> Path:
+    """The absolute path of a folder to write, with symbolic links followed.
+
+    OutputError if it is a file, lies below one, is a link to itself, or is the working
+    folder or one above it: that cannot be replaced without moving whoever works there.
+    """
+    try:
+        resolved = path.resolve()
+        if resolved.is_symlink():  # a loop, of which resolve() says nothing before Python 3.13
+            raise OSError("a symbolic link to itself")
+        if Path.cwd().is_relative_to(resolved):
+            raise OutputError(
+                f"{path} is the working folder, or one above it, and would be replaced. "
+                f"Name a folder of its own, such as {resolved / 'index'}."
+            )
+        for place in (resolved, *resolved.parents):
+            if os.path.lexists(place):
+                if place.is_dir():
+                    break
+                raise OutputError(
+                    f"{place} is a file; expected a folder, or a path that does not exist. "
+                    f"Name another place: nothing was written."
+                )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition(":")[0]
+        raise OutputError(
+            f"{path} cannot be written to ({reason}). Name another folder."
+        ) from error
+    return resolved
+
+
+def check_replaceable(folder: Path, owned: OwnedFiles, what: str) -> None:
+    """OutputError unless the folder is absent, empty, or one that we wrote (`what` it is)."""
+    names = _names_in(folder)
+    if not names or owned(folder) is not None:
+        return
+    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    raise OutputError(
+        f"{folder} holds files ({listed}) and is not {what}, so it is not replaced. Name a path "
+        f"that does not exist or an empty folder, such as {free_path(folder)}. Nothing was written."
+    )
+
+
+def require_empty(folder: Path) -> None:
+    """OutputError unless the folder is absent or empty."""
+    if not folder.is_dir() and os.path.lexists(folder):
+        raise OutputError(f"{folder} is a file or a link; expected an empty folder. Name another.")
+    if _names_in(folder):
+        raise OutputError(
+            f"{folder} is not empty. Name an empty folder, or a path that does not exist. "
+            f"Nothing was written."
+        )
+
+
+def suggest_output(folder: Path, owned: OwnedFiles) -> Path:
+    """The folder itself if a command may write there, else a path beside it that is free."""
+    try:
+        check_replaceable(resolve_output(folder), owned, "")
+    except OutputError:
+        return free_path(folder)
+    return folder
+
+
+def free_path(folder: Path) -> Path:
+    """A path beside the folder that does not exist: NAME-index, NAME-index-2, …"""
+    name = folder.name or folder.resolve().name or "reactions"
+    number = 1
+    while True:
+        free = folder.parent / f"{name}-index{f'-{number}' if number > 1 else ''}"
+        if not os.path.lexists(free):
+            return free
+        number += 1
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Names of what a folder holds, sorted; none if it does not exist."""
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be read ({error.strerror}). Name another folder."
+        ) from error
+
+
+class StagedFolder:
+    """Writes a folder beside the one at `out`, and takes its place once it is whole.
+
+    `path` is where to write. `commit` brings along what others keep in the old folder,
+    exchanges the two in one step, and deletes of the old one what `owned` says is ours. Left
+    before that (it is a context manager), nothing has changed. Files below `kept`, a folder
+    inside `out`, count as others'.
+
+    OutputError if another folder is in the way, or a file of others' has the name of a new one.
+    """
+
+    def __init__(self, out: Path, owned: OwnedFiles, *, kept: Path | None = None):
+        self.out, self._owned = out, owned
+        self._kept = kept.relative_to(out).as_posix() if kept else None
+        self.path = out.with_name(f".{out.name}.partial")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        recover(out, owned)
+        self._make_way(self.path)
+        self.path.mkdir()
+        (self.path / MARKER).touch()
+
+    def __enter__(self) -> StagedFolder:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if (self.path / MARKER).exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def commit(self) -> None:
+        """Replace the folder at `out`."""
+        if self.out.is_dir():
+            self._bring_along()
+        (self.path / MARKER).unlink()
+        old = self.path
+        if not (self.out.exists() and _exchange(self.path, self.out)):
+            old = _old(self.out)
+            self._make_way(old)
+            if self.out.exists():
+                self.out.rename(old)
+            self.path.rename(self.out)
+        self._clear(old)  # what cannot go is in the way of the next commit, which says so
+
+    def _others_in(self, folder: Path) -> Iterator[str]:
+        """Names of what is not ours, relative to the folder."""
+        owned = set(self._owned(folder) or ())
+        for name in _walk(folder):
+            if name not in owned or (self._kept and f"{name}/".startswith(f"{self._kept}/")):
+                yield name
+
+    def _bring_along(self) -> None:
+        for name in self._others_in(self.out):
+            source, target = self.out / name, self.path / name
+            if not os.path.lexists(target):
+                _link_or_copy(source, target)
+            elif not _is_same(source, target):
+                raise OutputError(
+                    f"{source} is not a file of the index, and would be overwritten by one. Move "
+                    f"it away, or name another folder. The old index is untouched."
+                )
+
+    def _make_way(self, folder: Path) -> None:
+        if not self._clear(folder):
+            raise OutputError(
+                f"{folder} is in the way: new versions of {self.out} are written there first, and "
+                f"it holds files that are not ours. Move it away."
+            )
+
+    def _clear(self, folder: Path) -> bool:
+        """Delete what a command left behind at this place; whether the place is free."""
+        if folder.is_dir() and not folder.is_symlink():
+            if (folder / MARKER).is_file():
+                shutil.rmtree(folder)
+            elif (owned := self._owned(folder)) is not None:
+                _remove(folder, owned, self.out)
+            with suppress(OSError):
+                folder.rmdir()
+        return not os.path.lexists(folder)
+
+
+def recover(out: Path, owned: OwnedFiles) -> None:
+    """Put the old folder back if a command was killed between the two renames of a commit."""
+    old = _old(out)
+    if old.is_dir() and not os.path.lexists(out) and owned(old) is not None:
+        old.rename(out)
+
+
+def _old(out: Path) -> Path:
+    return out.with_name(f".{out.name}.old")
+
+
+def _walk(folder: Path, prefix: str = "") -> Iterator[str]:
+    """All below that is no folder, and empty folders; links are not followed."""
+    entries = sorted(os.scandir(folder / prefix), key=lambda entry: entry.name)
+    if not entries and prefix:
+        yield prefix.rstrip("/")
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder, f"{prefix}{entry.name}/")
+        elif entry.name != MARKER:
+            yield prefix + entry.name
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir() and not source.is_symlink():
+        target.mkdir(exist_ok=True)
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without hard links
+        if not source.is_symlink() and not source.is_file():
+            raise OutputError(
+                f"{source} is no regular file, and cannot be kept. Move it away, or name another "
+                f"folder. Nothing was changed."
+            ) from None
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two entries are one file, or have the same content."""
+    if one.is_symlink() or other.is_symlink():
+        both = one.is_symlink() and other.is_symlink()
+        return both and os.readlink(one) == os.readlink(other)
+    if one.is_dir() or other.is_dir():
+        return one.is_dir() and other.is_dir()
+    if os.path.samefile(one, other):
+        return True
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def _remove(folder: Path, owned: Sequence[str], successor: Path) -> None:
+    """Delete our files, and those of others' that the successor holds as well.
+
+    A file that was put there after the successor was made moves to it. Nothing is deleted
+    while something is left that cannot move.
+    """
+    others = [name for name in _walk(folder) if name not in set(owned)]
+    for name in others:
+        if not os.path.lexists(successor / name):
+            _link_or_copy(folder / name, successor / name)
+    if not all(_is_same(folder / name, successor / name) for name in others):
+        return
+    *names, known_by = owned
+    for name in [*others, *names]:
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            (folder / name).unlink()
+    for parent, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # the folder itself, for one: a file is left
+            os.rmdir(parent)
+    if os.listdir(folder) == [known_by]:
+        (folder / known_by).unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the system can (Linux: renameat2); whether it did.
+
+    With two renames there is a moment without any folder.
+    """
+    at_fdcwd, rename_exchange = -100, 2
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(renameat2(at_fdcwd, paths[0], at_fdcwd, paths[1], rename_exchange) == 0)
