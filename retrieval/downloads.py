@@ -2,7 +2,8 @@
 
 Every answer is bounded in bytes and in time. What fails for the moment is tried again
 after a pause; a server that asks to be left alone is left alone, by all threads, and so
-is one that cannot be reached. An answer that is no picture or film is refused. With the
+is one that cannot be reached. A server that accepts requests and does not answer is left for
+last, and then waited for briefly. An answer that is no picture or film is refused. With the
 `etag` and `last_modified` of the last time, only what has changed is downloaded.
 
 Left out: keeping anything on disk, logging in, cookies, and robots.txt (the addresses
@@ -25,7 +26,7 @@ from urllib3 import Retry
 from retrieval import __version__
 from retrieval.containers import media_suffix
 from retrieval.deadlines import Adapter, Deadline
-from retrieval.errors import MediaError, UnavailableError
+from retrieval.errors import MediaError, SilentHostError, UnavailableError
 from retrieval.items import check_url, clean
 from retrieval.politeness import Host, Turns
 
@@ -40,6 +41,17 @@ _NOT_CONNECTED = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
 )
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server: connecting and each silence, and one try as a whole."""
+
+    timeout_s: float
+    total_s: float
+
+
+SLOW_HOST = Patience(3.0, 15.0)  # of one that let several requests time out
 
 
 @dataclass(frozen=True)
@@ -74,12 +86,12 @@ class Downloader:
         wait: Callable[[float], object] | None = None,
     ):
         self._max_bytes = max_bytes
-        self._timeout_s = timeout_s
-        self._total_s = total_s
+        self._patience = Patience(timeout_s, total_s)
+        self._short = Patience(min(timeout_s, SLOW_HOST.timeout_s), min(total_s, SLOW_HOST.total_s))
         self._retries = retries
         self._backoff_s = backoff_s
         self._turns = Turns(per_host, max_wait_s, wait)
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update(
             {
                 "User-Agent": USER_AGENT,
@@ -106,39 +118,49 @@ class Downloader:
         self._turns.close()
         self._session.close()
 
-    def fetch(self, url: str, etag: str = "", last_modified: str = "") -> Fetched:
+    def fetch(
+        self, url: str, etag: str = "", last_modified: str = "", *, last: bool = False
+    ) -> Fetched:
         """The media file at the address, or word that it has not changed.
 
         MediaError (without the address, which the caller knows) if it is over a bound,
-        no media, or gone; UnavailableError, which is one, if it may be there next time.
+        no media, or gone; UnavailableError, which is one, if it may be there next time. Of
+        those, SilentHostError if the host let its last few requests time out: ask again with
+        `last`, when all other hosts' addresses are done.
         """
         known = Fetched(None, etag, last_modified)
         for tried in range(1, self._retries + 2):
             try:
-                return self._follow(url, known)
+                return self._follow(url, known, last)
             except _TryAgainError as error:
                 failure = error
+            if isinstance(failure, _SilentError) and last:
+                break
             if tried <= self._retries:
                 self._turns.pause(self._backoff_s * 2 ** (tried - 1))
         raise UnavailableError(f"{failure} ({tried} {'tries' if tried > 1 else 'try'})")
 
-    def _follow(self, url: str, known: Fetched) -> Fetched:
+    def _follow(self, url: str, known: Fetched, last: bool) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 host = urlsplit(check_url(url)).hostname or ""
             except ValueError as error:
                 raise MediaError(str(error)) from error
             with self._turns.turn(host) as state:
-                answer = self._request(url, known, state)
+                if state.is_slow and not last:
+                    raise SilentHostError("the server does not answer")
+                patience = self._short if state.is_slow else self._patience
+                answer = self._request(url, known, state, patience)
+                state.answered()
             if isinstance(answer, Fetched):
                 return answer
             url = answer
         raise MediaError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _request(self, url: str, known: Fetched, host: Host) -> Fetched | str:
+    def _request(self, url: str, known: Fetched, host: Host, patience: Patience) -> Fetched | str:
         """What was fetched, or the address that the server redirects to."""
         asked = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-        deadline = Deadline(self._total_s)
+        deadline = Deadline(patience.total_s)
         try:
             with (
                 deadline,
@@ -147,7 +169,7 @@ class Downloader:
                     headers={name: value for name, value in asked.items() if value},
                     stream=True,
                     allow_redirects=False,
-                    timeout=self._timeout_s,
+                    timeout=patience.timeout_s,
                 ) as response,
             ):
                 host.was_reached()
@@ -157,9 +179,11 @@ class Downloader:
                 raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as e:
             if not deadline.passed:
-                raise self._named(e, host) from e
+                raise _named(e, host, patience) from e
         if deadline.passed:  # a body without a length only seems to be complete
-            raise UnavailableError(f"took longer than {self._total_s:g} s")
+            reason = f"took longer than {patience.total_s:g} s"
+            host.was_silent(reason)
+            raise UnavailableError(reason)
         return answer
 
     def _read(self, response: requests.Response, known: Fetched, host: Host) -> Fetched | str:
@@ -167,7 +191,7 @@ class Downloader:
         etag, last_modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
         if status == HTTPStatus.NOT_MODIFIED and (known.etag or known.last_modified):
             return Fetched(None, etag or known.etag, last_modified or known.last_modified)
-        target = self._session.get_redirect_target(response)
+        target = redirect_target(response)
         if target is not None:
             return urljoin(response.url, target)
         if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -199,31 +223,54 @@ class Downloader:
             )
         return bytes(body)
 
-    def _named(self, error: Exception, host: Host) -> MediaError | _TryAgainError:
-        """The failure in a few words, and whether another try may help."""
-        if isinstance(
-            error, (requests.exceptions.InvalidHeader, requests.exceptions.ContentDecodingError)
-        ):
-            return MediaError("the server's answer is malformed")
-        if isinstance(error, ValueError):  # requests and urllib3 raise theirs as one
-            return MediaError("no valid address")
-        inner = error.args[0] if error.args else error
-        cause = getattr(inner, "reason", None) or inner
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return MediaError("the server's certificate is not valid")
-        if isinstance(error, requests.exceptions.ProxyError) or isinstance(cause, _NOT_CONNECTED):
-            reason = "the server cannot be reached"
-            host.was_not_reached(reason)
-            return _TryAgainError(reason)
-        if isinstance(error, requests.Timeout) or isinstance(
-            cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)
-        ):
-            return _TryAgainError(f"the server said nothing for {self._timeout_s:g} s")
-        return _TryAgainError("the connection was cut")
-
 
 class _TryAgainError(Exception):
     """A failure that another try may mend; its text is the reason."""
+
+
+class _SilentError(_TryAgainError):
+    """The server took the request, and said nothing."""
+
+
+class _Session(requests.Session):
+    """A session that never reads the body of a redirect.
+
+    `requests` reads it whole before it returns, whatever `stream` and `allow_redirects` say:
+    an answer 302 with an endless body filled the memory.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def redirect_target(response: requests.Response) -> str | None:
+    """Where the server redirects to, if it does."""
+    return requests.sessions.SessionRedirectMixin().get_redirect_target(response)
+
+
+def _named(error: Exception, host: Host, patience: Patience) -> MediaError | _TryAgainError:
+    """The failure in a few words, and whether another try may help."""
+    if isinstance(
+        error, (requests.exceptions.InvalidHeader, requests.exceptions.ContentDecodingError)
+    ):
+        return MediaError("the server's answer is malformed")
+    if isinstance(error, ValueError):  # requests and urllib3 raise theirs as one
+        return MediaError("no valid address")
+    inner = error.args[0] if error.args else error
+    cause = getattr(inner, "reason", None) or inner
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return MediaError("the server's certificate is not valid")
+    if isinstance(error, requests.exceptions.ProxyError) or isinstance(cause, _NOT_CONNECTED):
+        reason = "the server cannot be reached"
+        host.was_not_reached(reason)
+        return _TryAgainError(reason)
+    if isinstance(error, requests.Timeout) or isinstance(
+        cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)
+    ):
+        reason = f"the server said nothing for {patience.timeout_s:g} s"
+        host.was_silent(reason)
+        return _SilentError(reason)
+    return _TryAgainError("the connection was cut")
 
 
 def _heed(host: Host, why: str, retry_after: str | None) -> None:

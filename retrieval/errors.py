@@ -22,6 +22,10 @@ class UnavailableError(MediaError):
     """A picture cannot be had now, but may be next time: no network, a busy server."""
 
 
+class SilentHostError(UnavailableError):
+    """A server does not answer: its addresses are to be left for last."""
+
+
 class QueryError(RetrievalError):
     """What was asked cannot be searched for: empty, too long, or contradictory."""
 

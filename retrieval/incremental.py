@@ -20,7 +20,7 @@ from retrieval.catalog import Facts, Record, read_catalog
 from retrieval.downloads import Downloader
 from retrieval.embeddings import GifFrames, ShardStore, shards_in
 from retrieval.encoder import Encoder
-from retrieval.errors import BundleError, MediaError, UnavailableError
+from retrieval.errors import BundleError, MediaError, SilentHostError, UnavailableError
 from retrieval.frames import Limits, read_bytes
 from retrieval.items import Item, Source
 from retrieval.journal import Journal, Seen, version_of
@@ -156,6 +156,7 @@ class IncrementalRun:
             if seen.n_frames and seen.gif_id in journal.unfinished:
                 self.facts[seen.gif_id] = seen.facts
         self._undecided: list[tuple[Task, str]] = []
+        self._postponed: list[Task] = []  # of hosts that did not answer, for the end
         self._reasons: dict[str, str] = {}  # id → why these bytes cannot be embedded
         self._n_done = 0
 
@@ -165,6 +166,13 @@ class IncrementalRun:
         self._step = lambda: progress(self._n_done, total) if progress else None
         with self._downloader:
             for done in self.pipeline.run(self._work(), self._is_known):
+                if isinstance(done.error, SilentHostError):
+                    self._postponed.append(done.subject)
+                    continue
+                self._note(done)
+                self._count()
+            last = (self._work_of(task, last=True) for task in self._postponed)
+            for done in self.pipeline.run(last, self._is_known):
                 self._note(done)
                 self._count()
         for task, gif_id in self._undecided:
@@ -223,14 +231,18 @@ class IncrementalRun:
                     self._resolve(task, task.seen.gif_id)
                     self._count()
                     continue
-            keep = None if item.path or not self._keep_downloads else self._journal.keep_download
-            yield Work(task, partial(self._read, task), keep)
+            yield self._work_of(task)
+
+    def _work_of(self, task: Task, *, last: bool = False) -> Work[Task]:
+        kept = self._keep_downloads and not task.item.path
+        keep = self._journal.keep_download if kept else None
+        return Work(task, partial(self._read, task, last), keep)
 
     def _count(self) -> None:
         self._n_done += 1
         self._step()
 
-    def _read(self, task: Task) -> bytes | str:
+    def _read(self, task: Task, last: bool) -> bytes | str:
         """The item's bytes, or the id of those that it still has; in a worker thread."""
         item = task.item
         if item.path:
@@ -238,7 +250,7 @@ class IncrementalRun:
         if item.url:
             seen = task.seen if self._is_enough(task.seen) else None
             seen = seen or Seen(task.key)
-            fetched = self._downloader.fetch(item.url, seen.etag, seen.last_modified)
+            fetched = self._downloader.fetch(item.url, seen.etag, seen.last_modified, last=last)
             task.etag, task.last_modified = fetched.etag, fetched.last_modified
             if fetched.data is None:
                 return seen.gif_id

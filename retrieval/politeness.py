@@ -18,6 +18,9 @@ from retrieval.errors import UnavailableError
 # dead host with a thousand addresses in the list costs a day.
 DOWN_AFTER = 8
 DOWN_S = 300.0
+# A host that let this many tries in a row time out is slow: each costs the whole timeout. Its
+# addresses are left for last, and then get a short one; DOWN_AFTER of those, and it is down.
+SLOW_AFTER = 3
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Host:
     users: int = 0  # threads that talk to it, or wait to
     in_flight: int = 0
     unreached: int = 0  # tries in a row
+    silent: int = 0  # tries in a row that timed out
     quiet_until: float = 0.0  # on the clock of time.monotonic
     quiet_why: str = ""
 
@@ -34,12 +38,24 @@ class Host:
         self.quiet_until = max(self.quiet_until, time.monotonic() + seconds)
         self.quiet_why = why
 
+    @property
+    def is_slow(self) -> bool:
+        return self.silent >= SLOW_AFTER
+
     def was_reached(self) -> None:
         self.unreached = 0
 
     def was_not_reached(self, why: str) -> None:
         self.unreached += 1
         if self.unreached >= DOWN_AFTER:
+            self.leave_alone(DOWN_S, why)
+
+    def answered(self) -> None:
+        self.silent = 0
+
+    def was_silent(self, why: str) -> None:
+        self.silent += 1
+        if self.silent >= SLOW_AFTER + DOWN_AFTER:
             self.leave_alone(DOWN_S, why)
 
 
@@ -81,7 +97,8 @@ class Turns:
             with self._changed:
                 host.in_flight -= 1
                 host.users -= 1
-                if not host.users and not host.unreached and host.quiet_until < time.monotonic():
+                in_order = not host.unreached and not host.silent
+                if in_order and not host.users and host.quiet_until < time.monotonic():
                     del self._hosts[name]
                 self._changed.notify_all()
 

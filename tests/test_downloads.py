@@ -4,16 +4,20 @@ import http.server
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import BLUE, RED, save_gif
+from conftest import BLUE, RED, FakeEncoder, save_gif
 
+from retrieval.build import build_index
 from retrieval.downloads import MAX_REDIRECTS, Downloader, Fetched
-from retrieval.errors import MediaError, UnavailableError
+from retrieval.errors import MediaError, SilentHostError, UnavailableError
+from retrieval.politeness import DOWN_AFTER
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -263,6 +267,68 @@ def test_a_host_that_is_down_is_not_tried_for_each_of_its_addresses(downloader, 
     with pytest.raises(UnavailableError, match="cannot be reached; not asked again for 300 s"):
         downloader.fetch(f"{root}/3.gif")
     assert len(waits) == 6
+
+
+def test_endless_body_of_a_redirect_is_not_read(server, downloader, gif):
+    endless = drip(b"HTTP/1.1 302 Found\r\nLocation: /b.gif\r\n\r\n", bytes(1_000_000), every_s=0)
+    server.answers = {"/a.gif": [endless], "/b.gif": [send(200, gif)]}
+    tracemalloc.start()
+    try:
+        assert downloader.fetch(f"{server.root}/a.gif").data == gif
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # 200 MB were sent
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def silent_root() -> Iterator[str]:
+    """The address of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
+        yield f"http://localhost:{listening.getsockname()[1]}"
+
+
+def test_silent_host_is_left_for_last_and_then_given_up(silent_root):
+    with Downloader(max_bytes=99, timeout_s=0.1, wait=lambda s: None) as downloader:
+        with pytest.raises(SilentHostError):
+            downloader.fetch(f"{silent_root}/0.gif")  # its first three tries time out
+        start = time.monotonic()
+        for i in range(1, 100):
+            with pytest.raises(SilentHostError):
+                downloader.fetch(f"{silent_root}/{i}.gif")
+        assert time.monotonic() - start < 0.1
+        for i in range(DOWN_AFTER):
+            with pytest.raises(UnavailableError, match=r"said nothing for 0\.1 s \(1 try\)"):
+                downloader.fetch(f"{silent_root}/{i}.gif", last=True)
+        with pytest.raises(UnavailableError, match="not asked again for 300 s"):
+            downloader.fetch(f"{silent_root}/9.gif", last=True)
+
+
+def test_host_that_answers_again_is_slow_no_more(server, gif):
+    for i in range(5):
+        server.answers[f"/{i}.gif"] = [send(200, gif, delay_s=0.5), send(200, gif)]
+    with Downloader(max_bytes=9_999, timeout_s=0.1, retries=0) as downloader:
+        for i in range(3):
+            with pytest.raises(UnavailableError):
+                downloader.fetch(f"{server.root}/{i}.gif")
+        with pytest.raises(SilentHostError):
+            downloader.fetch(f"{server.root}/0.gif")
+        assert downloader.fetch(f"{server.root}/0.gif", last=True).data == gif
+        assert downloader.fetch(f"{server.root}/1.gif").data == gif
+
+
+def test_build_postpones_a_silent_host(server, silent_root, gif, tmp_path, monkeypatch):
+    monkeypatch.setattr("retrieval.incremental.Downloader", partial(Downloader, timeout_s=0.2))
+    addresses = [f"{silent_root}/{i}.gif" for i in range(100)]
+    server.answers["/a.gif"] = [send(200, gif)]
+    (tmp_path / "list.txt").write_text("\n".join([*addresses, f"{server.root}/a.gif"]))
+    start = time.monotonic()
+    report = build_index(tmp_path / "list.txt", tmp_path / "b", FakeEncoder())
+    assert report.n_gifs == 1 and len(report.skipped) == 100  # each with its reason
+    assert {s.reason.partition(" (")[0].partition(";")[0] for s in report.skipped} == {
+        "the server said nothing for 0.2 s"
+    }
+    assert [s.path for s in report.skipped] == addresses
+    assert time.monotonic() - start < 10  # 100 addresses of 4 tries are 80 s
 
 
 def test_two_at_once_at_a_host_and_no_more(server, gif):
