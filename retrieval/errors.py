@@ -22,6 +22,13 @@ class UnavailableError(MediaError):
     """A picture cannot be had now, but may be next time: no network, a busy server."""
 
 
+class StoppedError(RetrievalError):
+    """Nobody waits for the work any more, so it ended before it was done."""
+
+    def __init__(self, message: str = "The work was stopped."):
+        super().__init__(message)
+
+
 class QueryError(RetrievalError):
     """What was asked cannot be searched for: empty, too long, or contradictory."""
 

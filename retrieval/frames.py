@@ -33,7 +33,7 @@ from retrieval.containers import (
     is_stream,
     webp_delays_ms,
 )
-from retrieval.errors import MediaError
+from retrieval.errors import MediaError, StoppedError
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
 DEFAULT_FRAMES = 8
@@ -68,6 +68,7 @@ UNBOUNDED = Limits(sys.maxsize, sys.maxsize, sys.maxsize, sys.maxsize)
 
 T = TypeVar("T")
 Convert = Callable[[Image.Image], T]
+Stop = Callable[[], bool]  # whether nobody waits for the work any more; from any thread
 # Frames with these indices (ascending), RGB on white.
 Decode = Callable[[Sequence[int]], Iterator[Image.Image]]
 
@@ -104,11 +105,16 @@ def read_media(
 
 
 def convert_media(
-    source: Path | bytes, convert: Convert[T], n: int = DEFAULT_FRAMES, limits: Limits | None = None
+    source: Path | bytes,
+    convert: Convert[T],
+    n: int = DEFAULT_FRAMES,
+    limits: Limits | None = None,
+    stop: Stop | None = None,
 ) -> Media[T]:
     """`read_media` with each frame converted as soon as it is decoded.
 
-    At most one frame is in memory at its full size, however many are chosen.
+    At most one frame is in memory at its full size, however many are chosen. StoppedError
+    soon after `stop`, which is called between frames, returns True.
     """
     if n < 1:
         raise ValueError(f"n is {n}; expected at least 1 frame")
@@ -119,6 +125,8 @@ def convert_media(
         frames: list[Frame[T]] = []
         size, last = (0, 0), None
         for index, image in zip(wanted, decode(wanted), strict=True):
+            if stop and stop():
+                raise StoppedError
             size = size if frames else image.size
             thumbnail = _thumbnail(image)
             if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
