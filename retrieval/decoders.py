@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from retrieval.bounds import Budget, Limits, check
 from retrieval.containers import (
+    check_png_chunks,
     count_jpeg_scans,
     count_mp4_samples,
     count_units,
@@ -296,6 +297,8 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
         raise _no_picture()
     scans = count_jpeg_scans(data) if kind == "JPEG" else 1
     check("max_scans", scans, MAX_JPEG_SCANS)
+    if kind == "PNG":
+        check_png_chunks(data)
     with Image.open(io.BytesIO(data), formats=[kind]) as header:
         width, height = header.size
         count = getattr(header, "n_frames", 1) if kind == "WEBP" else 1

@@ -204,6 +204,22 @@ def test_scans_of_a_thumbnail_and_of_a_second_picture_are_not_counted():
     assert count_jpeg_scans(two) == 1
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "png", "mp4"])
+def test_file_of_millions_of_empty_parts_is_refused_at_once(kind: str):
+    if kind == "mp4":
+        parts, data = b"\0\0\0\x08free", film("libx264", 32)
+        at = len(data)
+    else:
+        parts = b"\xff\xe5\0\x02" if kind == "jpeg" else hostile.png_chunk(b"teSt", b"")
+        data = hostile.saved(Image.new("RGB", (8, 8)), kind.upper())
+        at = 2 if kind == "jpeg" else 33
+    assert read_media(data[:at] + 1_000 * parts + data[at:]).n_frames == 1
+    start = time.thread_time()
+    with pytest.raises(MediaError, match="more than 100,000 parts"):
+        read_media(data[:at] + 2_000_000 * parts + data[at:])
+    assert time.thread_time() - start < 1
+
+
 def test_packet_of_slices_without_end_is_refused_before_it_is_decoded():
     """Each slice of a few bytes goes over the whole picture, in one call of the decoder."""
     side, options = 1_600, {"preset": "ultrafast", "bf": "0"}
