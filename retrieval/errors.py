@@ -26,6 +26,13 @@ class SilentHostError(UnavailableError):
     """A server does not answer: its addresses are to be left for last."""
 
 
+class StoppedError(RetrievalError):
+    """Nobody waits for the work any more, so it ended before it was done."""
+
+    def __init__(self, message: str = "The work was stopped."):
+        super().__init__(message)
+
+
 class QueryError(RetrievalError):
     """What was asked cannot be searched for: empty, too long, or contradictory."""
 

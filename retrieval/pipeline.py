@@ -5,7 +5,7 @@ the next batch. Batches are full across GIFs. A picture that was just encoded is
 again.
 
 One bad file never stops the rest and never shifts its neighbours: it comes out in its
-place with the reason.
+place with the reason. The whole can be stopped from another thread.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from retrieval.bounds import Limits, Stop
 from retrieval.catalog import Facts
 from retrieval.embeddings import GifFrames
 from retrieval.encoder import BATCH_SIZE, Encoder
-from retrieval.errors import MediaError
-from retrieval.frames import DEFAULT_FRAMES, Limits, Media, convert_media
+from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
+from retrieval.frames import DEFAULT_FRAMES, Media, convert_media
 
 # GIFs that may wait, decoded and resized, for the encoder: enough for it never to wait,
 # and 40 MB at 8 frames of 224 × 224.
 AHEAD = 32
 WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
+STOP_POLL_S = 0.1  # between two looks at whether to stop, while waiting for a thread
 # GIFs that may wait for their pictures, pixels and all (190 MB): more than two batches of
 # stills. Pictures that were encoded before fill none, and 10,000 near-copies of 267 GIFs once
 # waited for a batch to fill up, in 1.2 GB.
@@ -39,6 +41,7 @@ WAITING = 160
 REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass
@@ -95,17 +98,24 @@ class Pipeline:
         limits: Limits | None = None,
         readers: int = WORKERS,
         pad: bool = False,
+        stop: Stop | None = None,
+        decoders: int = WORKERS,
     ):
-        """`readers` threads read at a time, at most WORKERS of which decode.
+        """`readers` threads read at a time, at most `decoders` of which decode.
 
         With `pad`, the last batch is filled up to the size of the others: torch's
         bfloat16 gives another last bit in a smaller one.
+
+        `stop` is called from several threads, several times a second. Once it returns True,
+        `run` raises StoppedError, and its threads end with the frame or the batch that they
+        are at.
         """
         self.seconds = Seconds()
         self.n_pictures = 0  # that went through the encoder
         self._encoder, self._frames, self._limits = encoder, frames, limits
         self._readers, self._pad = readers, pad
-        self._decoding = threading.Semaphore(WORKERS)
+        self._stop = stop
+        self._decoding = threading.Semaphore(decoders)
         self._idle_since = 0.0
 
     def run(
@@ -113,11 +123,18 @@ class Pipeline:
     ) -> Iterator[Done[T]]:
         """What came of each, in order.
 
-        Bytes whose SHA-256 `is_known`, or that came before, are not decoded.
+        Bytes whose SHA-256 `is_known`, or that came before, are not decoded. Once a caller
+        takes no more, files that are being decoded are given up.
         """
         claimed: set[str] = set()
+        is_over = threading.Event()
+
+        def stop() -> bool:
+            return is_over.is_set() or self._is_stopped()
 
         def decode(piece: Work[T]) -> _Decoded[T]:
+            if stop():
+                raise StoppedError
             try:
                 data = piece.read()
             except MediaError as error:
@@ -133,17 +150,29 @@ class Pipeline:
             with self._decoding:
                 busy = time.thread_time()
                 try:
-                    media = convert_media(data, self._encoder.prepare, self._frames, self._limits)
+                    media = convert_media(
+                        data, self._encoder.prepare, self._frames, self._limits, stop
+                    )
                 except MediaError as error:
                     return _Decoded(piece.subject, gif_id, error=error)
+                except RetrievalError:
+                    raise
+                except Exception as error:
+                    # Not the decoders' fault, which have their own errors named, so it may be
+                    # over with the next version or more memory: this file is tried again.
+                    reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
+                    return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
                 finally:
                     self.seconds.decode += time.thread_time() - busy
             return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
 
         self._idle_since = time.perf_counter()
         waiting: deque[_Decoded[T]] = deque()  # not yet wholly encoded, in order
-        with ThreadPoolExecutor(1, thread_name_prefix="encode") as worker:
-            batches: _Batches[T] = _Batches(lambda pixels: worker.submit(self._encode, pixels))
+        worker = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        try:
+            batches: _Batches[T] = _Batches(
+                lambda pixels: worker.submit(self._encode, pixels), self._result
+            )
             for decoded in self._ahead(decode, work):
                 waiting.append(decoded)
                 for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
@@ -154,6 +183,21 @@ class Pipeline:
                     yield from self._finished(waiting)
             batches.finish()
             yield from self._finished(waiting)
+        finally:
+            is_over.set()
+            worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
+
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop()
+
+    def _result(self, future: Future[R]) -> R:
+        """The future's result; StoppedError as soon as the work is to stop."""
+        while self._stop:
+            if self._is_stopped():
+                raise StoppedError
+            if wait([future], STOP_POLL_S).done:
+                break
+        return future.result()
 
     def _ahead(
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
@@ -171,9 +215,9 @@ class Pipeline:
                     futures.append(pool.submit(decode, piece))
                 if not futures:
                     return
-                yield futures.popleft().result()
+                yield self._result(futures.popleft())
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=not self._is_stopped(), cancel_futures=True)
 
     def _encode(self, pixels: list[np.ndarray]) -> np.ndarray:
         """A batch's embeddings; in the encoding thread."""
@@ -213,8 +257,12 @@ class Pipeline:
 class _Batches(Generic[T]):
     """Pictures on their way through the encoder: a batch fills up while another is encoded."""
 
-    def __init__(self, start: Callable[[list[np.ndarray]], Future[np.ndarray]]):
-        self._start = start
+    def __init__(
+        self,
+        start: Callable[[list[np.ndarray]], Future[np.ndarray]],
+        result: Callable[[Future[np.ndarray]], np.ndarray],
+    ):
+        self._start, self._result = start, result
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()  # digest → embedding
         self._homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → where it is wanted
         self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
@@ -251,7 +299,7 @@ class _Batches(Generic[T]):
             return
         digests, future = self._encoding
         self._encoding = None
-        for digest, row in zip(digests, future.result(), strict=True):
+        for digest, row in zip(digests, self._result(future), strict=True):
             self._known[digest] = row
             for decoded, number in self._homes.pop(digest):
                 decoded.rows[number] = row

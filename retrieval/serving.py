@@ -5,10 +5,12 @@ Looked up in the catalogue alone: no encoder and no index is loaded for it.
 
 from __future__ import annotations
 
-import io
 import mimetypes
 from functools import lru_cache
 from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
 
 from retrieval.bundle import CATALOG, folder_of, media_path
 from retrieval.catalog import Record, read_catalog
@@ -51,6 +53,5 @@ def png_of(source: Path | bytes, frame: int) -> bytes:
     """One frame as PNG, at most STILL_SIDE pixels wide and high."""
     (image,) = read_frames(source, [frame])
     image.thumbnail((STILL_SIDE, STILL_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    png: bytes = iio.imwrite("<bytes>", np.asarray(image), extension=".png")
+    return png
