@@ -28,6 +28,7 @@ from retrieval.items import Source
 from retrieval.journal import Journal
 from retrieval.report import BuildReport
 from retrieval.sources import FolderSource, open_source
+from retrieval.storage import check_out, storage_errors
 
 # "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
 DEFAULT_POOLING = "mean"
@@ -54,8 +55,8 @@ def build_index(
 
     At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
     into the bundle, which can then be moved; without, it points at them. `fresh` embeds
-    everything anew. SourceError if there is nothing to index: the bundle at `out` is then
-    untouched.
+    everything anew. SourceError if there is nothing to index, StorageError if `out` cannot
+    be written: the bundle there is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()
@@ -67,7 +68,11 @@ def build_index(
         "frames": frames,
         "limits": asdict(limits),
     }
-    with Journal(out, settings, fresh=fresh) as journal:
+    check_out(out)
+    with (
+        storage_errors(out),
+        Journal(out, settings, dim=encoder.dim, fresh=fresh) as journal,
+    ):
         recover(out)
         earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
         run = IncrementalRun(
@@ -109,9 +114,7 @@ def build_index(
                 )
             )
         journal.close(run.keys)
-    notes = [*earlier.notes, *run.notes]
-    if journal.dropped:
-        notes.insert(0, "The work of an unfinished build with other settings was dropped.")
+    notes = [*journal.notes, *earlier.notes, *run.notes]
     return BuildReport(
         source=source.label,
         out=out.name,

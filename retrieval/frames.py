@@ -34,6 +34,7 @@ from retrieval.containers import (
     webp_delays_ms,
 )
 from retrieval.errors import MediaError
+from retrieval.file_kinds import why_not_regular
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
 DEFAULT_FRAMES = 8
@@ -149,9 +150,12 @@ def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:
         size = len(source)
     else:
         try:
-            size = source.stat().st_size
+            facts = source.stat()
         except OSError as error:
             raise MediaError(f"cannot be opened ({_reason(error)})") from error
+        if reason := why_not_regular(facts.st_mode):
+            raise MediaError(reason)
+        size = facts.st_size
     if size == 0:
         raise MediaError("empty file")
     _check("max_bytes", size, limits.max_bytes)
