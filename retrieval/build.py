@@ -184,7 +184,7 @@ def _copy_media(
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
         file = run.media_of(record.id) or run.first[record.id].item.path
-        if file is None:
+        if file is None or not file.is_file():
             raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
         writer.add_media(name, file, record.id)
     if isinstance(source, FolderSource):

@@ -340,7 +340,9 @@ class IncrementalRun:
     def _is_damaged(self, task: Task) -> bool:
         """Whether a file of the last bundle itself has other bytes, unchanged as it looks."""
         path, seen = task.item.path, task.seen
-        return bool(path and seen and seen.gif_id) and self._earlier.is_damaged(path, seen.gif_id)
+        if path is None or seen is None or not seen.gif_id:
+            return False
+        return self._earlier.is_damaged(path, seen.gif_id)
 
     def _count(self) -> None:
         self._n_done += 1

@@ -202,10 +202,8 @@ class Journal:
                 self._know(read_seen(file)[0])
             except (OSError, ValueError) as error:
                 self._drop(file, reason_of(error))
-        parts = [
-            (int(m[1]), m.string) for p in self.folder.iterdir() if (m := PART.fullmatch(p.name))
-        ]
-        for number, name in sorted(parts):
+        found = (PART.fullmatch(path.name) for path in self.folder.iterdir())
+        for number, name in sorted((int(part[1]), part.string) for part in found if part):
             self._part = number + 1
             file, shard = self.folder / name, self._shard(number)
             try:
@@ -287,8 +285,8 @@ class Journal:
                 path.unlink()
         except OSError as error:
             self.notes.append(
-                f"{self.folder.name} cannot be written ({reason_of(error)}), so that the next build "
-                f"reads all files once more."
+                f"{self.folder.name} cannot be written ({reason_of(error)}), so that the next "
+                f"build reads all files once more."
             )
         shutil.rmtree(self.folder / DOWNLOADS, ignore_errors=True)
 
