@@ -107,7 +107,7 @@ class Journal:
         self.notes: list[str] = []
         self.seen: dict[str, Seen] = {}
         self.unfinished = ShardStore(dim)  # what a build that died had embedded
-        self._damaged: list[str] = []  # files, and what is wrong with them
+        self._damaged: dict[str, str] = {}  # file → what is wrong with it
         self._whole_downloads: set[str] = set()  # ids
         self._part = 0
         self._rows: list[Seen] = []
@@ -161,11 +161,12 @@ class Journal:
 
     def _drop(self, path: Path, reason: str) -> None:
         _remove(path)
-        self._damaged.append(f"{path.name}: {reason}")
+        self._damaged.setdefault(path.name, reason)
 
     def _note_damage(self) -> None:
         if self._damaged:
-            named = "; ".join(self._damaged[:MAX_NAMED])
+            shown = list(self._damaged.items())[:MAX_NAMED]
+            named = "; ".join(f"{name}: {reason}" for name, reason in shown)
             more = len(self._damaged) - MAX_NAMED
             self.notes.append(
                 f"{self.folder.name}, the work of earlier builds, is damaged ({named}"
@@ -175,16 +176,16 @@ class Journal:
     def _check_settings(self, settings: dict[str, Any], fresh: bool) -> None:
         """Drop all work if it was done with other settings, and note it."""
         file = self.folder / SETTINGS
+        had_work = any(PART.fullmatch(path.name) for path in self.folder.iterdir())
         known, damage = None, ""
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            pass
-        except (OSError, ValueError, RecursionError):
-            damage = "it cannot be read"
-        had_work = any(PART.fullmatch(path.name) for path in self.folder.iterdir())
+            damage = "missing" if had_work else ""
+        except (OSError, ValueError, RecursionError) as error:
+            damage = f"cannot be read ({reason_of(error)})"
         if fresh:
-            self._damaged = []
+            self._damaged = {}
         elif damage:
             self._drop(file, damage)
         elif had_work and known != settings:
