@@ -285,12 +285,14 @@ def read_whole(path: Path, read: Callable[[], T]) -> T:
 
     A build may be swapped in while the files are read one by one: it is then read again.
     """
-    failure = BundleError(f"{path} was rebuilt again and again while it was read. Try it again.")
+    failure: Exception = BundleError(
+        f"{path} was rebuilt again and again while it was read. Try it again."
+    )
     for _ in range(READ_TRIES):
         before = _version(path)
         try:
             result = read()
-        except BundleError as error:
+        except (BundleError, OSError) as error:
             failure = error
             if not _was_swapped(path, before):
                 break

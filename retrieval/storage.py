@@ -21,14 +21,18 @@ _REMEDIES = {
 
 
 def check_out(out: Path) -> None:
-    """StorageError if `out` cannot be the name of a folder to write: ".", "..", "/", or a
-    link that leads nowhere."""
+    """StorageError if `out` cannot be the name of a folder to write: ".", "..", "/", a link
+    that leads nowhere, or a path that is not UTF-8."""
     if out.name in ("", ".."):
         raise StorageError(
             f"An index cannot be written to {str(out)!r}, for it is swapped in under its name. "
             f"Expected a folder's name, such as index/mine, or "
             f"{Path(os.path.abspath(out)) / 'index'}."
         )
+    try:
+        os.path.abspath(out).encode()
+    except UnicodeEncodeError:
+        raise StorageError(f"The path {str(out)!a} is not UTF-8. Name another --out.") from None
     with storage_errors(out):
         with suppress(FileNotFoundError):
             out.stat()

@@ -105,6 +105,11 @@ def test_out_without_a_name_of_its_own_is_refused(library: Path, encoder, monkey
     assert sorted(library.parent.rglob("*")) == before
 
 
+def test_out_that_is_not_utf8_is_refused(tmp_path: Path, library: Path, encoder):
+    with pytest.raises(StorageError, match=r"b\\udcff' is not UTF-8\. Name another --out"):
+        build_index(library, tmp_path / "b\udcff", encoder)
+
+
 @pytest.mark.parametrize(
     ("target", "expected"),
     [("b", "Too many levels of symbolic links"), ("nowhere", "is a link to nowhere, which is not")],
