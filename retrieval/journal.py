@@ -264,6 +264,7 @@ class Journal:
         if not self.download(gif_id):
             _remove(folder / gif_id)
             _write_whole(folder / gif_id, lambda path: path.write_bytes(data))
+            self._whole_downloads.add(gif_id)
 
     def download(self, gif_id: str) -> Path | None:
         """The file of a kept download, if there is one and it is whole."""

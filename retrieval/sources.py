@@ -77,6 +77,7 @@ class FolderSource(Source):
         self.folder = folder
         if next(_walk(folder, self._leave_out), None) is None:
             raise _nothing_in(folder, self.left_out)
+        self.left_out, self.n_left_out = [], 0
         self._described = read_descriptions(folder)
 
     def _count(self) -> int:

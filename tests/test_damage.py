@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -181,15 +182,17 @@ def test_gifs_of_a_server_that_is_gone_are_embedded_from_their_copies(
 
 def test_damaged_download_of_an_unfinished_build_is_downloaded_again(tmp_path: Path):
     data = b"the bytes of a GIF"
+    gif_id = hashlib.sha256(data).hexdigest()
     with journal.Journal(tmp_path / "b", {}) as work:
-        work.keep_download("0" * 64, data)  # as if other bytes had been kept
-        assert work.download("0" * 64) is None
-        gif_id = "1cf2a9dc0d8f5e16"  # of none
-        assert work.download(gif_id) is None
-        (work.folder / "media" / "a").mkdir()
-        assert work.download("a") is None
-        work.keep_download("a", data)  # no traceback
-        assert (work.folder / "media" / "a").read_bytes() == data
+        work.keep_download(gif_id, data)
+    kept = tmp_path / ".b.work" / "media" / gif_id
+    for damage in (truncate, replace_by_folder, replace_by_link, replace_by_pipe, Path.unlink):
+        damage(kept)
+        with journal.Journal(tmp_path / "b", {}) as work:
+            assert work.download(gif_id) is None
+            work.keep_download(gif_id, data)
+            assert work.download(gif_id) == kept
+        assert kept.read_bytes() == data
 
 
 def truncate(file: Path) -> None:
