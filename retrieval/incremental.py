@@ -26,12 +26,11 @@ from retrieval.encoder import Encoder
 from retrieval.errors import BundleError, MediaError, UnavailableError, reason_of
 from retrieval.frames import Limits, read_bytes
 from retrieval.items import Item, Source
-from retrieval.journal import Journal, Seen, version_of
+from retrieval.journal import MAX_NAMED, Journal, Seen, version_of
 from retrieval.pipeline import WORKERS, Done, Pipeline, Work
 from retrieval.report import Skipped
 from retrieval.sources import FolderSource
 
-MAX_NAMED = 3  # files that a note names
 DOWNLOAD_WORKERS = 8  # they mostly wait; two at a time are let through to one server
 
 Progress = Callable[[int, "int | None"], None]  # (files done, files in all, if that is known)
@@ -112,13 +111,17 @@ class Earlier:
 
     def is_damaged(self, file: Path, gif_id: str) -> bool:
         """Whether a file of the bundle's media/ is no longer that GIF; False for any other."""
-        if self.folder is None or not file.is_relative_to(self._media_folder):
-            return False
-        return self._hash_media().get(file.relative_to(self._media_folder).as_posix()) != gif_id
+        for folder in self._media_folders:
+            if file.is_relative_to(folder):
+                return self._hash_media().get(file.relative_to(folder).as_posix()) != gif_id
+        return False
 
     @cached_property
-    def _media_folder(self) -> Path:
-        return ((self.folder or Path()) / MEDIA).resolve()
+    def _media_folders(self) -> tuple[Path, ...]:
+        """The bundle's media/ under the names that a source may have for it."""
+        if self.folder is None:
+            return ()
+        return (self.folder / MEDIA).resolve(), self.folder / MEDIA
 
     def _hash_media(self) -> dict[str, str]:
         """The SHA-256 of each file in media/, by name: about a second a gigabyte, once."""
@@ -362,7 +365,7 @@ class IncrementalRun:
                 if not seen.gif_id or self._is_known(seen.gif_id):
                     raise
                 fetched = Fetched(None, seen.etag, seen.last_modified)
-                self.notes.append(f"{item.name} is embedded from the copy in the index: {error}.")
+                self.notes.append(f"{item.name} is embedded from its copy: {error}.")
             task.etag, task.last_modified = fetched.etag, fetched.last_modified
             if fetched.data is not None:
                 return fetched.data

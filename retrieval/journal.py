@@ -156,8 +156,9 @@ class Journal:
                 self._drop(path, "no regular file")
             elif path.name.endswith(".seen.parquet") and not PART.fullmatch(path.name):
                 self._drop(path, "without a number")
-        for path in self.folder.rglob("*.partial"):  # of a build that was killed
-            _remove(path)
+        for folder in (self.folder, self.folder / DOWNLOADS):
+            for path in folder.glob("*.partial"):  # of a build that was killed
+                _remove(path)
 
     def _drop(self, path: Path, reason: str) -> None:
         _remove(path)

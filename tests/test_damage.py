@@ -175,7 +175,7 @@ def test_gifs_of_a_server_that_is_gone_are_embedded_from_their_copies(
         flip_bit(tmp_path / "b" / damaged)
     report = build_index(tmp_path / "urls.txt", tmp_path / "b", FakeEncoder(), copy_media=True)
     assert report.skipped == ()
-    kept = "is kept as it was" if damaged.name == ".b.work" else "is embedded from the copy"
+    kept = "is kept as it was" if damaged.name == ".b.work" else "is embedded from its copy"
     assert any(kept in note for note in report.notes)
     assert contents(tmp_path / "b") == expected
 
