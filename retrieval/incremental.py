@@ -7,6 +7,7 @@ what a build that was killed had embedded from the journal beside it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -121,7 +122,8 @@ class Earlier:
         """The bundle's media/ under the names that a source may have for it."""
         if self.folder is None:
             return ()
-        return (self.folder / MEDIA).resolve(), self.folder / MEDIA
+        media = self.folder / MEDIA
+        return Path(os.path.realpath(media)), media  # Path.resolve raises at a link to itself
 
     def _hash_media(self) -> dict[str, str]:
         """The SHA-256 of each file in media/, by name: about a second a gigabyte, once."""

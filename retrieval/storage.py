@@ -53,7 +53,8 @@ def storage_errors(out: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        where = f" ({error.filename})" if error.filename else ""
+        file = error.filename2 or error.filename  # of a copy, the one that was written
+        where = f" ({file})" if file else ""
         remedy = _REMEDIES.get(error.errno or 0, "Mend that, or name another --out")
         old = "the old index is untouched" if os.path.exists(out) else "no index was written"
         raise StorageError(f"{out} cannot be written: {reason}{where}. {remedy}; {old}.") from error

@@ -305,6 +305,32 @@ def test_any_flipped_bit_leaves_a_build_like_an_undisturbed_one(
         assert contents(folder / "b") == expected, file
 
 
+def replace_by_loop(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.name)
+
+
+@pytest.mark.parametrize("replace", [replace_by_folder, replace_by_pipe, replace_by_loop])
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "catalog.parquet", str(SHARD), "vectors.faiss", "media/03.gif", "media"],
+)
+def test_bundle_with_something_else_in_the_place_of_a_file_is_built_again(
+    tmp_path: Path, source: Path, name: str, replace
+):
+    out = tmp_path / "b"
+    build_index(source, out, FakeEncoder(), copy_media=True)
+    expected = contents(out)
+    if name == "media":
+        shutil.rmtree(out / name)
+        (out / name).touch()
+    replace(out / name)
+    with pytest.raises(BundleError, match=r"Rebuild it|Build it"):
+        Bundle.open(out)
+    build_index(source, out, FakeEncoder(), copy_media=True)
+    assert contents(out) == expected
+
+
 def test_bundle_that_is_swapped_while_it_is_opened_is_read_again(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ):
