@@ -26,7 +26,13 @@ from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.incremental import Earlier, IncrementalRun, Progress
 from retrieval.items import Source
 from retrieval.journal import Journal
-from retrieval.output import check_replaceable, free_path, recover, resolve_output
+from retrieval.output import (
+    check_replaceable,
+    free_path,
+    recover,
+    resolve_output,
+    storage_errors,
+)
 from retrieval.report import BuildReport
 from retrieval.sources import FolderSource, open_source
 
@@ -57,8 +63,8 @@ def build_index(
     files in it that are not the bundle's stay. OutputError for anything else, before any work
     is done. At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
     into the bundle, which can then be moved; without, it points at them. `fresh` embeds
-    everything anew. SourceError if there is nothing to index: the bundle at `out` is then
-    untouched.
+    everything anew. SourceError if there is nothing to index, StorageError if `out` cannot
+    be written: the bundle there is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()
@@ -71,7 +77,10 @@ def build_index(
         "frames": frames,
         "limits": asdict(limits),
     }
-    with Journal(out, settings, fresh=fresh) as journal:
+    with (
+        storage_errors(out),
+        Journal(out, settings, dim=encoder.dim, fresh=fresh) as journal,
+    ):
         recover(out, owned_files)
         earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
         run = IncrementalRun(
@@ -115,9 +124,7 @@ def build_index(
                 )
             )
         journal.close(run.keys)
-    notes = [*earlier.notes, *run.notes]
-    if journal.dropped:
-        notes.insert(0, "The work of an unfinished build with other settings was dropped.")
+    notes = [*journal.notes, *earlier.notes, *run.notes]
     return BuildReport(
         source=source.label,
         out=out.name,
@@ -229,7 +236,7 @@ def _copy_media(
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
         file = run.media_of(record.id) or run.first[record.id].item.path
-        if file is None:
+        if file is None or not file.is_file():
             raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
         writer.add_media(name, file, record.id)
     if isinstance(source, FolderSource):

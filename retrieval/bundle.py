@@ -18,11 +18,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -37,10 +38,11 @@ from retrieval.embeddings import (
     write_shard,
 )
 from retrieval.encoder import Encoder, label_of
-from retrieval.errors import BundleError, SourceError
+from retrieval.errors import BundleError, SourceError, reason_of
+from retrieval.file_kinds import why_not_regular
 from retrieval.hub import Address, Progress, Snapshot, is_address, pull, stays_inside
 from retrieval.index import KIND, IndexPlan, VectorIndex, map_vectors, plan_index
-from retrieval.output import MARKER, StagedFolder, suggest_output
+from retrieval.output import MARKER, StagedFolder, old_of, suggest_output
 from retrieval.settings import NAME
 
 FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
@@ -54,6 +56,15 @@ VECTORS = "vectors.faiss"
 EXACT = "vectors.f16"
 MEDIA = "media"
 _SCRATCH = "vectors.f32"
+
+
+# What reading a damaged Parquet file, index or manifest may raise.
+DAMAGE = (OSError, ValueError, LookupError, TypeError, NotImplementedError, MemoryError)
+
+READ_TRIES = 5
+SWAP_S = 0.05  # a swap takes far less
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,13 @@ class Bundle:
 
         BundleError says what does not fit and what mends it, HubError what cannot be had.
         """
-        path, origin = Path(where), None
         if is_address(where):
             snapshot = _pull(Address.parse(where), progress)
-            path, origin = snapshot.folder, snapshot.address
+            return cls._open(snapshot.folder, snapshot.address)
+        return read_whole(Path(where), lambda: cls._open(Path(where)))
+
+    @classmethod
+    def _open(cls, path: Path, origin: Address | None = None) -> Bundle:
         place = _Place.of(path, origin)
         manifest = read_manifest(path, origin)
         for name, facts in manifest.files.items():
@@ -117,11 +131,11 @@ class Bundle:
                 exact = map_vectors(path / EXACT, manifest.dim)
             ids = [record.id for record in records]
             embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
-        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors derive from these
+        except DAMAGE as error:
             raise BundleError(f"{place.name} is damaged ({error}). {place.mend}") from error
         try:
             index = VectorIndex.load(path / VECTORS, dict(manifest.index_parameters))
-        except BundleError as error:
+        except (BundleError, *DAMAGE) as error:
             raise BundleError(f"{error}. {place.mend}") from error
         for what, found, expected in (
             ("GIFs in the catalogue", len(records), manifest.n_gifs),
@@ -260,7 +274,7 @@ def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
                 raise ValueError(f"it names {name!r}, which is outside of the bundle")
             if not isinstance(facts["sha256"], str) or not isinstance(facts["bytes"], int):
                 raise ValueError(f"no size or no hash of {name}")
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (RecursionError, AttributeError, *DAMAGE) as error:
         name = f"{MANIFEST} of {origin}" if origin else str(file)
         raise BundleError(f"{name} is no manifest ({error}). {place.mend}") from error
     if manifest.metric != METRIC or manifest.pooling not in POOLINGS:
@@ -271,10 +285,51 @@ def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
     return manifest
 
 
+def read_whole(path: Path, read: Callable[[], T]) -> T:
+    """What `read` reads of the bundle at `path`, all of it of one build.
+
+    A build may be swapped in while the files are read one by one: it is then read again.
+    """
+    failure: Exception = BundleError(
+        f"{path} was rebuilt again and again while it was read. Try it again."
+    )
+    for _ in range(READ_TRIES):
+        before = _version(path)
+        try:
+            result = read()
+        except (BundleError, OSError) as error:
+            failure = error
+            if not _was_swapped(path, before):
+                break
+        else:
+            if _version(path) == before:
+                return result
+        time.sleep(SWAP_S)
+    raise failure
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What tells one build's manifest from another's; None if there is none."""
+    try:
+        facts = (path / MANIFEST).stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _was_swapped(path: Path, before: tuple[int, int, int] | None) -> bool:
+    """Whether the bundle was swapped since, or is at this moment (by two renames)."""
+    return _version(path) != before or (before is None and old_of(path).exists())
+
+
 def _check_file(place: _Place, file: Path, size: int) -> None:
-    if not file.is_file():
-        raise BundleError(f"{file} is missing. {place.mend}")
-    found = file.stat().st_size
+    try:
+        facts = file.stat()
+    except OSError as error:
+        raise BundleError(f"{file} is missing ({reason_of(error)}). {place.mend}") from error
+    if reason := why_not_regular(facts.st_mode):
+        raise BundleError(f"{file} is {reason}. {place.mend}")
+    found = facts.st_size
     if found != size:
         raise BundleError(
             f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {place.mend}"
@@ -331,7 +386,7 @@ class BundleWriter:
         with scratch.open("wb") as flat:
             for gif in gifs:
                 starts.append(n_rows)
-                np.ascontiguousarray(gif.vectors, np.float32).tofile(flat)
+                flat.write(np.ascontiguousarray(gif.vectors, np.float32).data)
                 pending.append(gif)
                 n_rows += len(gif)
                 n_pending += len(gif)
@@ -356,7 +411,7 @@ class BundleWriter:
         if plan.kind != KIND:
             with (self._partial / EXACT).open("wb") as half:
                 for chunk in _chunks(vectors):
-                    chunk.astype(np.float16).tofile(half)
+                    half.write(chunk.astype(np.float16).data)
         return plan
 
     def write_catalog(self, records: Sequence[Record]) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from retrieval.errors import HubError
+from retrieval.file_kinds import why_not_regular
 from retrieval.hub import Progress, Snapshot
 from retrieval.settings import user_cache
 
@@ -52,6 +53,14 @@ def sha256_of(file: Path) -> str:
         while block := data.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def check_sha256(file: Path, sha256: str) -> None:
+    """ValueError unless the file has this hash; OSError if it cannot be read."""
+    if reason := why_not_regular(file.stat().st_mode):
+        raise ValueError(reason)
+    if sha256_of(file) != sha256:
+        raise ValueError("not the file that was written")
 
 
 class Notes:

@@ -134,14 +134,25 @@ class ShardStore:
     Quick when asked in about the order of the shards, which is how they are written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dim: int | None = None) -> None:
+        self._dim = dim  # that all vectors have; None: any
         self._where: dict[str, tuple[int, int, int]] = {}  # id → shard, start, stop
         self._paths: list[Path] = []
         self._open: OrderedDict[int, FrameEmbeddings] = OrderedDict()
 
     def add(self, path: Path) -> None:
-        """Take a shard in; what it holds of a GIF replaces what earlier ones held."""
-        table = pq.read_table(path, columns=["gif_id"], read_dictionary=["gif_id"])
+        """Take a shard in; what it holds of a GIF replaces what earlier ones held.
+
+        ValueError if it is no shard with vectors of this dim.
+        """
+        with pq.ParquetFile(path, read_dictionary=["gif_id"]) as file:
+            schema = file.schema_arrow
+            types = dict(zip(schema.names, schema.types, strict=True))
+            if not types.keys() >= set(SCHEMA_NAMES):
+                raise ValueError(f"no shard; its columns are {', '.join(schema.names)}")
+            if self._dim and types["vector"] != pa.list_(pa.float32(), self._dim):
+                raise ValueError(f"no shard of dim {self._dim}; its vectors are {types['vector']}")
+            table = file.read(columns=["gif_id"])
         names, starts = _runs(table)
         stops = [*starts[1:], len(table)]
         for name, start, stop in zip(names, starts, stops, strict=True):

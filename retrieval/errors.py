@@ -49,6 +49,10 @@ class OutputError(RetrievalError):
     """A path to write to holds what is not ours, or cannot be written to."""
 
 
+class StorageError(RetrievalError):
+    """An index cannot be written: a full or read-only disk, or a name that is no folder's."""
+
+
 class HubError(RetrievalError):
     """The Hugging Face Hub lacks, refuses or breaks off what was asked of it."""
 
@@ -67,3 +71,9 @@ class FeedbackError(RetrievalError):
 
 class SpaceError(RetrievalError):
     """A Space cannot be put together, or not be run here, as it was asked for."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The error's first line, without the number and the file name that an OSError adds."""
+    text = getattr(error, "strerror", None) or str(error)
+    return (text.strip().splitlines() or [type(error).__name__])[0]

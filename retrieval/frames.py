@@ -18,6 +18,7 @@ from PIL import Image
 from retrieval.bounds import Budget, Limits, Stop, check
 from retrieval.decoders import open_media, reason_of
 from retrieval.errors import MediaError
+from retrieval.file_kinds import why_not_regular
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
 DEFAULT_FRAMES = 8
@@ -104,9 +105,12 @@ def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:
         size = len(source)
     else:
         try:
-            size = source.stat().st_size
+            facts = source.stat()
         except OSError as error:
             raise MediaError(f"cannot be opened ({reason_of(error)})") from error
+        if reason := why_not_regular(facts.st_mode):
+            raise MediaError(reason)
+        size = facts.st_size
     if size == 0:
         raise MediaError("empty file")
     check("max_bytes", size, limits.max_bytes)

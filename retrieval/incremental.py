@@ -7,23 +7,33 @@ what a build that was killed had embedded from the journal beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from retrieval.bundle import CATALOG, EMBEDDINGS, MEDIA, read_manifest
+from retrieval.bundle import CATALOG, EMBEDDINGS, MEDIA, Manifest, read_manifest
 from retrieval.catalog import Facts, Record, read_catalog
-from retrieval.downloads import Downloader
-from retrieval.embeddings import GifFrames, ShardStore, shards_in
+from retrieval.checked import check_sha256, sha256_of
+from retrieval.downloads import Downloader, Fetched
+from retrieval.embeddings import GifFrames, ShardStore
 from retrieval.encoder import Encoder
-from retrieval.errors import BundleError, MediaError, SilentHostError, UnavailableError
+from retrieval.errors import (
+    BundleError,
+    MediaError,
+    SilentHostError,
+    UnavailableError,
+    reason_of,
+)
 from retrieval.frames import Limits, read_bytes
 from retrieval.items import Item, Source
-from retrieval.journal import Journal, Seen, version_of
+from retrieval.journal import MAX_NAMED, Journal, Seen, version_of
 from retrieval.pipeline import WORKERS, Done, Pipeline, Work
 from retrieval.report import Skipped
 from retrieval.sources import FolderSource
@@ -41,16 +51,24 @@ class Earlier:
     store: ShardStore = field(default_factory=ShardStore)
     records: dict[str, Record] = field(default_factory=dict)  # by id
     notes: list[str] = field(default_factory=list)  # what a person should know, in sentences
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _media: dict[str, str] | None = None  # name in media/ → SHA-256 of what is there now
+    _copies: dict[str, str] = field(default_factory=dict)  # the other way round
 
     @classmethod
     def read(cls, out: Path, encoder: Encoder, frames: int) -> Earlier:
-        """Of the bundle at `out`, if it was embedded the same way; else a note says why not."""
-        earlier = cls()
+        """Of the bundle at `out`, if it was embedded the same way; else a note says why not.
+
+        Each file is checked by the hash in the manifest first, and one that is not what was
+        written is not used.
+        """
+        earlier = cls(store=ShardStore(encoder.dim))
         if not out.exists():
             return earlier
         earlier.folder = out
         try:
             manifest = read_manifest(out)
+            _check(out, CATALOG, manifest)
             earlier.records = {record.id: record for record in read_catalog(out / CATALOG)}
             changed = [
                 f"{what} ({before} before, {now} now)"
@@ -66,27 +84,129 @@ class Earlier:
             if changed:
                 earlier.notes.append(f"Everything is embedded again: another {', '.join(changed)}.")
                 return earlier
-            for shard in shards_in(out / EMBEDDINGS):
-                earlier.store.add(shard)
-        except (BundleError, OSError, ValueError, KeyError) as error:
-            reason = str(error).partition(". ")[0]
-            earlier.notes.append(f"Everything is embedded again: {reason}.")
-            earlier.store = ShardStore()
+        except (BundleError, OSError, ValueError, KeyError, TypeError) as error:
+            reason = str(error) if isinstance(error, BundleError) else _as_damage(CATALOG, error)
+            earlier.notes.append(f"Everything is embedded again: {reason.partition('. ')[0]}.")
+            return earlier
+        earlier._read_shards(manifest)
         return earlier
 
+    def _read_shards(self, manifest: Manifest) -> None:
+        """Take in the shards that are as they were written; a note names the others."""
+        assert self.folder is not None
+        damaged = []
+        for name in sorted(n for n in manifest.files if n.startswith(f"{EMBEDDINGS}/")):
+            try:
+                _check(self.folder, name, manifest)
+                self.store.add(self.folder / name)
+            except (OSError, ValueError, KeyError) as error:
+                damaged.append(_as_damage(name, error))
+        n_lost = sum(gif_id not in self.store for gif_id in self.records)
+        if n_lost or damaged:
+            named = _listed(damaged or ["its manifest names no file that holds them"], "; ")
+            n = f"{n_lost:,} of {len(self.records):,} GIFs are"
+            again = "everything is" if n_lost == len(self.records) else n
+            self.notes.append(
+                f"{self.folder.name}: its embeddings are damaged ({named}), {again} embedded again."
+            )
+
     def media_of(self, gif_id: str) -> Path | None:
-        """The GIF's file in the bundle, if it was copied there."""
-        record = self.records.get(gif_id)
-        if self.folder is None or record is None or not record.uri.startswith(f"{MEDIA}/"):
-            return None
-        file = self.folder / record.uri
-        return file if file.is_file() else None
+        """A file with just these bytes in the bundle's media/, if there is one."""
+        self._hash_media()
+        name = self._copies.get(gif_id)
+        return self.folder / MEDIA / name if self.folder and name else None
+
+    def is_damaged(self, file: Path, gif_id: str) -> bool:
+        """Whether a file of the bundle's media/ is no longer that GIF; False for any other."""
+        for folder in self._media_folders:
+            if file.is_relative_to(folder):
+                return self._hash_media().get(file.relative_to(folder).as_posix()) != gif_id
+        return False
+
+    @cached_property
+    def _media_folders(self) -> tuple[Path, ...]:
+        """The bundle's media/ under the names that a source may have for it."""
+        if self.folder is None:
+            return ()
+        media = self.folder / MEDIA
+        return Path(os.path.realpath(media)), media  # Path.resolve raises at a link to itself
+
+    def _hash_media(self) -> dict[str, str]:
+        """The SHA-256 of each file in media/, by name: about a second a gigabyte, once."""
+        with self._lock:
+            if self._media is None:
+                self._media = {}
+                if self.folder is not None:
+                    self._media = _hash_files(self.folder / MEDIA)
+                self._copies = {sha256: name for name, sha256 in self._media.items()}
+                self._note_damaged_media(self._media)
+        return self._media
+
+    def _note_damaged_media(self, hashes: Mapping[str, str]) -> None:
+        changed = [
+            name
+            for record in self.records.values()
+            if record.uri.startswith(f"{MEDIA}/")
+            and (name := record.uri.removeprefix(f"{MEDIA}/")) in hashes
+            and hashes[name] != record.id
+        ]
+        if changed and self.folder:
+            self.notes.append(
+                f"{self.folder.name}: {len(changed):,} of its media files are not what was "
+                f"written ({_listed(changed)}), and are taken from the source again."
+            )
+
+    def seen_at(self, address: str) -> Seen | None:
+        """What the bundle itself knows of an address, where the journal was lost."""
+        gif_id = self._ids_by_address.get(address)
+        return Seen(address, gif_id) if gif_id else None
+
+    @cached_property
+    def _ids_by_address(self) -> dict[str, str]:
+        return {
+            place: record.id
+            for record in self.records.values()
+            for place in record.places
+            if "://" in place
+        }
 
     def groups_of(self, ids: Sequence[str]) -> np.ndarray | None:
         """The near-duplicate groups of the last build, if it was of just these GIFs."""
         if list(self.records) != list(ids) or not all(gif_id in self.store for gif_id in ids):
             return None
         return np.array([record.group for record in self.records.values()], np.int64)
+
+
+def _check(bundle: Path, name: str, manifest: Manifest) -> None:
+    """ValueError or OSError unless the file has the hash that the manifest says."""
+    if name not in manifest.files:
+        raise ValueError("not named in the manifest")
+    check_sha256(bundle / name, manifest.files[name]["sha256"])
+
+
+def _as_damage(name: str, error: Exception) -> str:
+    what = f"cannot be read ({reason_of(error)})" if isinstance(error, OSError) else f"is {error}"
+    return f"{PurePosixPath(name).name} {what}"
+
+
+def _listed(names: Sequence[str], separator: str = ", ") -> str:
+    """The first few of them, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return separator.join(names[:MAX_NAMED]) + more
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    """Name → SHA-256 of the regular files below that can be read."""
+
+    def sha256(file: Path) -> str:
+        with suppress(OSError):
+            return sha256_of(file)
+        return ""
+
+    files = [file for file in sorted(folder.rglob("*"), reverse=True) if file.is_file()]
+    names = [file.relative_to(folder).as_posix() for file in files]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return dict(zip(names, pool.map(sha256, files), strict=True))
 
 
 @dataclass
@@ -199,16 +319,15 @@ class IncrementalRun:
 
     def media_of(self, gif_id: str) -> Path | None:
         """A file with these bytes, in the last build's bundle or kept of a download."""
-        kept = self._journal.download(gif_id)
-        return self._earlier.media_of(gif_id) or (kept if kept.is_file() else None)
+        return self._earlier.media_of(gif_id) or self._journal.download(gif_id)
 
     def _is_enough(self, seen: Seen | None) -> bool:
         """Whether an address that has not changed since need not be downloaded again."""
-        return (
-            seen is not None
-            and self._is_known(seen.gif_id)
-            and (not self._keep_downloads or self.media_of(seen.gif_id) is not None)
-        )
+        if seen is None or not seen.gif_id:
+            return False
+        if self._is_known(seen.gif_id) and not self._keep_downloads:
+            return True
+        return self.media_of(seen.gif_id) is not None
 
     def _is_known(self, gif_id: str) -> bool:
         facts = self.facts.get(gif_id)
@@ -217,12 +336,15 @@ class IncrementalRun:
     def _work(self) -> Iterator[Work[Task]]:
         """What needs work; the rest is noted on the way."""
         for number, item in enumerate(self._source):
-            task = Task(number, item, self._journal.seen.get(item.uri or item.name))
+            seen = self._journal.seen.get(item.uri or item.name)
+            if seen is None and item.url:
+                seen = self._earlier.seen_at(item.name)
+            task = Task(number, item, seen)
             self.keys.append(task.key)
             if item.path:
                 with suppress(OSError):  # reading it will say why
                     task.size_bytes, task.changed_ns = version_of(item.path)
-            if task.seen and task.is_as_before():
+            if task.seen and task.is_as_before() and not self._is_damaged(task):
                 if task.seen.reason:
                     self._left_out.append((number, Skipped(item.name, task.seen.reason)))
                     self._count()
@@ -238,6 +360,13 @@ class IncrementalRun:
         keep = self._journal.keep_download if kept else None
         return Work(task, partial(self._read, task, last), keep)
 
+    def _is_damaged(self, task: Task) -> bool:
+        """Whether a file of the last bundle itself has other bytes, unchanged as it looks."""
+        path, seen = task.item.path, task.seen
+        if path is None or seen is None or not seen.gif_id:
+            return False
+        return self._earlier.is_damaged(path, seen.gif_id)
+
     def _count(self) -> None:
         self._n_done += 1
         self._step()
@@ -250,11 +379,24 @@ class IncrementalRun:
         if item.url:
             seen = task.seen if self._is_enough(task.seen) else None
             seen = seen or Seen(task.key)
-            fetched = self._downloader.fetch(item.url, seen.etag, seen.last_modified, last=last)
+            try:
+                fetched = self._downloader.fetch(item.url, seen.etag, seen.last_modified, last=last)
+            except SilentHostError:
+                raise
+            except UnavailableError as error:
+                if not seen.gif_id or self._is_known(seen.gif_id):
+                    raise
+                fetched = Fetched(None, seen.etag, seen.last_modified)
+                self.notes.append(f"{item.name} is embedded from its copy: {error}.")
             task.etag, task.last_modified = fetched.etag, fetched.last_modified
-            if fetched.data is None:
+            if fetched.data is not None:
+                return fetched.data
+            if self._is_known(seen.gif_id):
                 return seen.gif_id
-            return fetched.data
+            # the embeddings are lost, but not the copy, or else nothing was `enough`
+            copy = self.media_of(seen.gif_id)
+            assert copy is not None
+            return read_bytes(copy, self._limits)
         return item.data or b""
 
     def _note(self, done: Done[Task]) -> None:

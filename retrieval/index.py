@@ -229,7 +229,12 @@ class VectorIndex:
             raise BundleError(f"{path} is no FAISS index that can be read") from error
 
     def save(self, path: Path) -> None:
-        faiss.write_index(self._index, str(path))
+        """Write the index to a file; OSError if it cannot be written whole.
+
+        FAISS's own writer prints an error of the last block, and leaves the file cut short.
+        """
+        with path.open("wb") as file:
+            faiss.write_index(self._index, _untyped.PyCallbackIOWriter(file.write))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

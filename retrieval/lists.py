@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,10 @@ MAX_COUNTED_BYTES = 1_000_000_000
 NO_PLACE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, half a surrogate pair
 
 Row = Mapping[str, Any]
+
+# Of the whole process; a field of more than 131,072 characters is an error otherwise. Lines
+# that are too long are refused here anyway.
+csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
 
 
 class ListSource(Source):
@@ -91,11 +96,12 @@ class ListSource(Source):
         """Rows, but for a CSV's fields of several lines, each of which counts as a row."""
         kind = self._path.suffix.lower()
         if kind == ".parquet":
-            return pq.read_metadata(self._path).num_rows
-        if self._path.stat().st_size > MAX_COUNTED_BYTES:
-            return None
-        passed_over = (b"#",) if kind == ".txt" else ()
-        with self._path.open("rb") as file:
+            with self._readable():
+                return int(pq.read_metadata(self._path).num_rows)
+        with self._readable(), self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_COUNTED_BYTES:
+                return None
+            passed_over = (b"#",) if kind == ".txt" else ()
             lines = sum(1 for line in file if line.strip() and not line.startswith(passed_over))
         return lines - (kind == ".csv")
 

@@ -9,18 +9,28 @@ whatever else lies there moves along to the new version.
 from __future__ import annotations
 
 import ctypes
+import errno
 import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from retrieval.errors import OutputError
+from retrieval.errors import OutputError, StorageError
 
 # Names (relative, with slashes) of the files of ours in a folder, the one that it is known by
 # last: so they are deleted. None if we did not write the folder.
 OwnedFiles = Callable[[Path], "Sequence[str] | None"]
+
+_REMEDIES = {
+    errno.ENOSPC: "Free some space, or name another --out",
+    errno.EDQUOT: "Free some space, or name another --out",
+    errno.EFBIG: "Allow larger files (ulimit -f), or name another --out",
+    errno.EROFS: "Name an --out on a disk that can be written to",
+    errno.EACCES: "Name an --out that you may write to",
+    errno.EPERM: "Name an --out that you may write to",
+}
 
 # Marks a folder in which a command is still writing; everything in it is ours.
 MARKER = ".unfinished-clip-reaction-search"
@@ -33,6 +43,7 @@ def resolve_output(path: Path) -> Path:
     folder or one above it: that cannot be replaced without moving whoever works there.
     """
     try:
+        str(path).encode()  # a name that is not UTF-8 cannot stand in a manifest
         resolved = path.resolve()
         if resolved.is_symlink():  # a loop, of which resolve() says nothing before Python 3.13
             raise OSError("a symbolic link to itself")
@@ -52,7 +63,7 @@ def resolve_output(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition(":")[0]
         raise OutputError(
-            f"{path} cannot be written to ({reason}). Name another folder."
+            f"{str(path)!a} cannot be used ({reason}). Name another folder."
         ) from error
     return resolved
 
@@ -147,7 +158,7 @@ class StagedFolder:
         (self.path / MARKER).unlink()
         old = self.path
         if not (self.out.exists() and _exchange(self.path, self.out)):
-            old = _old(self.out)
+            old = old_of(self.out)
             self._make_way(old)
             if self.out.exists():
                 self.out.rename(old)
@@ -165,7 +176,7 @@ class StagedFolder:
         for name in self._others_in(self.out):
             source, target = self.out / name, self.path / name
             if not os.path.lexists(target):
-                _link_or_copy(source, target)
+                _link_or_copy(self.out, self.path, name)
             elif not _is_same(source, target):
                 raise OutputError(
                     f"{source} is not a file of the index, and would be overwritten by one. Move "
@@ -191,31 +202,61 @@ class StagedFolder:
         return not os.path.lexists(folder)
 
 
+@contextmanager
+def storage_errors(out: Path) -> Iterator[None]:
+    """An OSError while the index at `out` is written, as a StorageError with the remedy."""
+    try:
+        yield
+    except BrokenPipeError:  # of a reader that has seen enough, not of a disk
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        file = error.filename2 or error.filename  # of a copy, the one that was written
+        where = f" ({file})" if file else ""
+        remedy = _REMEDIES.get(error.errno or 0, "Mend that, or name another --out")
+        old = "the old index is untouched" if os.path.exists(out) else "no index was written"
+        raise StorageError(f"{out} cannot be written: {reason}{where}. {remedy}; {old}.") from error
+
+
 def recover(out: Path, owned: OwnedFiles) -> None:
     """Put the old folder back if a command was killed between the two renames of a commit."""
-    old = _old(out)
+    old = old_of(out)
     if old.is_dir() and not os.path.lexists(out) and owned(old) is not None:
         old.rename(out)
 
 
-def _old(out: Path) -> Path:
+def old_of(out: Path) -> Path:
+    """Where the old folder is between the two renames of a commit."""
     return out.with_name(f".{out.name}.old")
 
 
-def _walk(folder: Path, prefix: str = "") -> Iterator[str]:
-    """All below that is no folder, and empty folders; links are not followed."""
-    entries = sorted(os.scandir(folder / prefix), key=lambda entry: entry.name)
-    if not entries and prefix:
-        yield prefix.rstrip("/")
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder, f"{prefix}{entry.name}/")
-        elif entry.name != MARKER:
-            yield prefix + entry.name
+def _walk(folder: Path, *, folders_too: bool = False) -> Iterator[str]:
+    """All below that is no folder, and empty folders (or all), relative; links are not followed.
+
+    A folder comes before what is in it. No recursion: folders may be nested deeper than
+    Python's limit.
+    """
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(folder / prefix) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        if prefix and (folders_too or not found):
+            yield prefix.rstrip("/")
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(f"{prefix}{entry.name}/")
+            elif entry.name != MARKER:
+                yield prefix + entry.name
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _link_or_copy(old: Path, new: Path, name: str) -> None:
+    source, target = old / name, new / name
+    parent = str(new)
+    for part in name.split("/")[:-1]:  # Path.mkdir(parents=True) recurses
+        parent = os.path.join(parent, part)
+        with suppress(FileExistsError):
+            os.mkdir(parent)
     if source.is_dir() and not source.is_symlink():
         target.mkdir(exist_ok=True)
         return
@@ -251,16 +292,16 @@ def _remove(folder: Path, owned: Sequence[str], successor: Path) -> None:
     others = [name for name in _walk(folder) if name not in set(owned)]
     for name in others:
         if not os.path.lexists(successor / name):
-            _link_or_copy(folder / name, successor / name)
+            _link_or_copy(folder, successor, name)
     if not all(_is_same(folder / name, successor / name) for name in others):
         return
     *names, known_by = owned
     for name in [*others, *names]:
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
             (folder / name).unlink()
-    for parent, _, _ in os.walk(folder, topdown=False):
-        with suppress(OSError):  # the folder itself, for one: a file is left
-            os.rmdir(parent)
+    for name in reversed(list(_walk(folder, folders_too=True))):
+        with suppress(OSError):  # a file, for one
+            os.rmdir(folder / name)
     if os.listdir(folder) == [known_by]:
         (folder / known_by).unlink()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.bundle import MANIFEST, Bundle
+from retrieval.bundle import MANIFEST, Bundle, read_whole
 from retrieval.cards import data_card, model_card, n_unknown, split_front_matter
 from retrieval.checked import sha256_of
 from retrieval.encoder import LOCAL_DIR, checkpoint_folder, export_folder
@@ -38,6 +38,10 @@ class Publication:
 
 def bundle_files(path: Path, repo_id: str) -> Publication:
     """A bundle's files and its data card. BundleError if it is not whole."""
+    return read_whole(path, lambda: _bundle_files(path, repo_id))
+
+
+def _bundle_files(path: Path, repo_id: str) -> Publication:
     bundle = Bundle.open(path)
     for name, facts in bundle.manifest.files.items():
         if sha256_of(path / name) != facts["sha256"]:

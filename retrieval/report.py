@@ -126,13 +126,13 @@ def check_report(file: Path) -> None:
         with file.open("rb") as there:
             ours = not (head := there.read(HEAD_BYTES)) or TITLE in head
     except FileNotFoundError:
-        ours = not file.is_symlink()
+        ours = not file.is_symlink() and file.absolute().parent.is_dir()
     except OSError:
         ours = False
     if not ours:
         raise OutputError(
-            f"{file} is not a build report, and would be overwritten. Name a new file: "
-            f"--report report.html. Nothing was written."
+            f"--report is {file}; expected a new file in a folder that is there, or an earlier "
+            f"report, for nothing else is overwritten. Nothing was written."
         )
 
 

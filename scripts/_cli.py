@@ -11,7 +11,7 @@ from textwrap import shorten
 
 from tqdm import tqdm
 
-from retrieval.errors import RetrievalError
+from retrieval.errors import RetrievalError, reason_of
 from retrieval.hub import Files, size_of
 
 N_LARGEST = 5
@@ -38,6 +38,9 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         sys.stderr.close()
+    except OSError as error:  # a full disk behind `> FILE`, a file that cannot be read
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"Error: {where}{reason_of(error)}")
 
 
 @contextmanager

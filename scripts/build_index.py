@@ -28,7 +28,7 @@ from retrieval.encoder import (
     find_export,
     load_encoder,
 )
-from retrieval.errors import BundleError, CheckpointError, HubOfflineError
+from retrieval.errors import BundleError, CheckpointError, HubOfflineError, StorageError
 from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.index import KINDS
 from retrieval.limit import matmul_gflops
@@ -133,9 +133,9 @@ def main() -> None:
             progress=progress,
         )
     report = with_limit(report)
-    if args.report:
-        args.report.write_text(as_html(report), encoding="utf-8")
     print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
+    if args.report:
+        write_report(as_html(report), args.report)
 
 
 def encoder_for(
@@ -165,6 +165,16 @@ def encoder_for(
         print(f"Encoding with torch: {error}", file=sys.stderr)
         return load_encoder(model, pretrained, device=device, precision=precision, runtime="torch")
     return load_encoder(model, pretrained, device=device, precision=precision)
+
+
+def write_report(page: str, file: Path) -> None:
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"The report cannot be written to {file}: {error.strerror}. The index is whole; name "
+            f"another file with --report and run it again, which embeds nothing."
+        ) from error
 
 
 def with_limit(report: BuildReport) -> BuildReport:

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from retrieval.decoders import on_white
 from retrieval.errors import SourceError
-from retrieval.frames import on_white
 from retrieval.output import require_empty
 from retrieval.training import art, corpus
 

@@ -282,7 +282,7 @@ def test_what_is_no_picture_says_so_without_the_path(tmp_path):
         "empty.gif": "empty file",
         "letter.gif": "no picture that can be read; expected GIF, WebP",
         "missing.gif": "cannot be opened .No such file",
-        ".": "cannot be opened .Is a directory",
+        ".": "a folder; expected a regular file",
     }.items():
         with pytest.raises(MediaError, match=f"^{reason}") as caught:
             read_media(tmp_path / name)

@@ -353,9 +353,9 @@ def test_other_commands_refuse_a_path_that_holds_other_files(
 
 def test_report_overwrites_reports_alone(tmp_path: Path, library: Path):
     (tmp_path / "diary.html").write_text("<title>mine</title>")
-    with pytest.raises(OutputError, match="would be overwritten"):
+    with pytest.raises(OutputError, match="nothing else is overwritten"):
         check_report(tmp_path / "diary.html")
-    with pytest.raises(OutputError, match="would be overwritten"):
+    with pytest.raises(OutputError, match="nothing else is overwritten"):
         check_report(tmp_path)
     for _ in range(2):
         out, report = tmp_path / "b", tmp_path / "report.html"
@@ -384,3 +384,22 @@ def test_staged_folder_left_early_changes_nothing(tmp_path: Path):
         assert (staged.path / MARKER).exists()
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rebuild_keeps_a_deeply_nested_folder(
+    tmp_path: Path, library: Path, encoder: FakeEncoder, monkeypatch
+):
+    out = tmp_path / "b"
+    build_index(library, out, encoder)
+    monkeypatch.chdir(out)
+    for _ in range(1_200):  # deeper than Python's recursion limit
+        os.mkdir("n")
+        os.chdir("n")
+    Path("diary.txt").write_text("mine")
+    os.chdir(tmp_path)
+    try:
+        build_index(library, out, encoder)
+        assert (out / "/".join("n" * 1_200) / "diary.txt").read_text() == "mine"
+        assert not (tmp_path / ".b.partial").exists()
+    finally:
+        subprocess.run(["rm", "-rf", str(out / "n"), str(tmp_path / ".b.partial")], check=True)

@@ -59,6 +59,15 @@ def test_a_folder_is_indexed_and_searched_with_a_picture(tmp_path: Path):
     assert [r["title"] for r in results] == ["red", "blue green"]
 
 
+def test_report_that_cannot_be_written_leaves_the_index_and_the_printed_report(tmp_path: Path):
+    save_gif(tmp_path / "gifs" / "red.gif", [(255, 0, 0)])
+    out = tmp_path / "bundle"
+    done = run("build_index", tmp_path / "gifs", "--out", out, "--report", "/dev/full")
+    assert done.returncode == 1 and "1 GIFs with 1 frames" in done.stdout
+    assert "Error: The report cannot be written to /dev/full: No space left" in done.stderr
+    assert "Traceback" not in done.stderr and (out / "manifest.json").is_file()
+
+
 def truncated_index(folder: Path) -> Path:
     bundle = folder / "bundle"
     shutil.copytree(STARTER, bundle, ignore=shutil.ignore_patterns("media"))
@@ -83,6 +92,18 @@ def truncated_index(folder: Path) -> Path:
         (
             lambda tmp: ["build_index", STARTER / "media", "--out", tmp / "b", "--model", "x"],
             "Unknown checkpoint",
+        ),
+        (lambda tmp: ["build_index", STARTER / "media", "--out", "."], "Expected a folder's name"),
+        (
+            lambda tmp: ["build_index", STARTER / "media", "--out", ROOT / "README.md" / "b"],
+            "cannot be written: Not a directory",
+        ),
+        (
+            lambda tmp: [
+                *("build_index", STARTER / "media", "--out", tmp / "b"),
+                *("--report", tmp / "none" / "r.html"),
+            ],
+            "--report is",
         ),
     ],
 )

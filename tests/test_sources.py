@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -19,8 +20,10 @@ import pytest
 from conftest import BLUE, GREEN, RED, save_gif
 from PIL import Image
 
+from retrieval.build import build_index
 from retrieval.errors import SourceError
 from retrieval.items import Item, LeftOut
+from retrieval.report import as_text
 from retrieval.sources import Source, open_source
 
 
@@ -82,6 +85,144 @@ def test_a_link_keeps_its_own_name_and_a_link_in_a_circle_ends(library: Path):
     (library / "e-link.gif").symlink_to(library / "a-red.gif")
     names = [Path(item.uri).name for item in open_source(library)]
     assert names == ["a-red.gif", "b-red-blue.gif", "d-yellow.gif", "c-green.gif", "e-link.gif"]
+
+
+def test_what_is_no_file_in_a_folder_is_left_out_with_its_reason(library: Path):
+    os.mkfifo(library / "pipe.gif")  # opening it would wait for ever
+    os.mkfifo(library / "deep" / "pipe")
+    (library / "zero.gif").symlink_to("/dev/zero")
+    (library / "loop.gif").symlink_to("loop.gif")
+    (library / "gone.gif").symlink_to("nowhere.gif")
+    (library / "linked").symlink_to(library)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(library / "socket"))  # its path may have 108 bytes
+    source = open_source(library)
+    assert left_out(source) == [
+        ("deep/pipe", "a named pipe; expected a regular file"),
+        ("gone.gif", "cannot be opened (No such file or directory)"),
+        ("linked", "a link to a folder; its files are not followed"),
+        ("loop.gif", "cannot be opened (Too many levels of symbolic links)"),
+        ("pipe.gif", "a named pipe; expected a regular file"),
+        ("socket", "a socket; expected a regular file"),
+        ("zero.gif", "a device; expected a regular file"),
+    ]
+    assert len(list(source)) == 4
+
+
+def test_pipes_and_devices_in_a_list_are_left_out_and_not_opened(tmp_path: Path, library, encoder):
+    os.mkfifo(tmp_path / "pipe.gif")
+    (tmp_path / "list.txt").write_text("pipe.gif\n/dev/zero\nlibrary\nlibrary/a-red.gif\n")
+    report = build_index(tmp_path / "list.txt", tmp_path / "b", encoder)
+    assert [(skipped.path, skipped.reason.split(";")[0]) for skipped in report.skipped] == [
+        ("pipe.gif", "a named pipe"),
+        ("/dev/zero", "a device"),
+        ("library", "a folder"),
+    ]
+
+
+def test_folder_with_nothing_but_a_pipe_says_so(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.gif")
+    with pytest.raises(SourceError, match=r"No media in .* a\.gif: a named pipe"):
+        open_source(tmp_path)
+
+
+def test_folders_nested_deeper_than_the_recursion_limit_are_walked(tmp_path: Path):
+    save_gif(tmp_path / "a.gif", [RED])
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_100):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    assert len(list(open_source(tmp_path))) == 1
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # shutil gives up on it
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("loop", "Too many levels of symbolic links"), ("x" * 300, "File name too long")],
+)
+def test_source_that_cannot_be_looked_at_is_one_sentence(tmp_path: Path, name, expected: str):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SourceError, match=rf"cannot be opened \({expected}\)\. Give a folder"):
+        open_source(tmp_path / name)
+
+
+def test_source_whose_path_is_not_utf8_is_refused(tmp_path: Path):
+    save_gif(tmp_path / "\udcff" / "a.gif", [RED])
+    with pytest.raises(SourceError, match=r"is not UTF-8\. Rename it"):
+        open_source(tmp_path / "\udcff")
+
+
+GOOD_ROW = '{"file_name": "a-red.gif", "license": "MIT"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "expected"),
+    [
+        ("metadata.jsonl", lambda f: f.write_text(GOOD_ROW + "[" * 100_000), "line 2: maximum rec"),
+        ("metadata.jsonl", lambda f: f.write_text(GOOD_ROW + "[1]\n"), "line 2: a list; expected"),
+        ("metadata.jsonl", lambda f: f.write_text(GOOD_ROW + "?\n"), "line 2: Expecting value"),
+        (
+            "metadata.jsonl",
+            lambda f: f.write_text('{"file_name": 7}\n' + GOOD_ROW),
+            "line 1: file_name is 7; expected text",
+        ),
+        (
+            "metadata.jsonl",
+            lambda f: f.write_text(GOOD_ROW + json.dumps({"file_name": "b" * 1_000_000})),
+            "line 2: longer than 1,000,000 bytes",
+        ),
+        ("metadata.jsonl", lambda f: f.write_bytes(b"\xff\n"), "line 1: not UTF-8"),
+        ("metadata.jsonl", lambda f: f.mkdir(), "a folder; expected a regular file"),
+        ("metadata.jsonl", os.mkfifo, "a named pipe; expected a regular file"),
+        ("metadata.jsonl", lambda f: f.symlink_to(f), "Too many levels of symbolic links"),
+        (
+            "metadata.jsonl",
+            lambda f: (f.touch(), os.truncate(f, 3_000_000_000)),
+            "3,000,000,000 bytes, of which 250,000,000",
+        ),
+        ("metadata.csv", lambda f: f.mkdir(), "a folder; expected a regular file"),
+        ("metadata.csv", lambda f: f.write_text("name\na\n"), "line 2: file_name is None"),
+        (
+            "metadata.csv",
+            lambda f: f.write_text("file_name,title\na," + "x" * 1_000_000),
+            "line 2: longer than 1,000,000 bytes",
+        ),
+    ],
+)
+def test_metadata_that_cannot_be_read_is_one_sentence(library: Path, name, make, expected: str):
+    make(library / name)
+    with pytest.raises(SourceError) as error:
+        open_source(library)
+    assert f"{name} cannot be read ({expected}" in str(error.value)
+    assert str(error.value).endswith("Mend it, or move it away.")
+
+
+def test_metadata_of_a_name_that_no_file_can_have_is_left_out(tmp_path: Path, library, encoder):
+    (library / "metadata.jsonl").write_text(GOOD_ROW + '{"file_name": "\\ud83d.gif"}\n')
+    report = build_index(library, tmp_path / "b", encoder)
+    assert [skipped.path for skipped in report.skipped] == ["metadata: ?.gif"]
+    as_text(report).encode()
+
+
+def test_long_fields_of_a_csv_are_read_as_those_of_jsonl_are(library: Path):
+    title = "x" * 200_000
+    (library / "metadata.csv").write_text(f"file_name,title\na-red.gif,{title}\n")
+    assert next(iter(open_source(library))).described["title"] == title
+    (library / "list.csv").write_text(f"file_name,title\na-red.gif,{title}\n")
+    (item,) = open_source(library / "list.csv")
+    assert item.described["title"] == title
+
+
+def test_list_that_vanishes_while_it_is_used_is_one_sentence(tmp_path: Path):
+    (tmp_path / "list.txt").write_text("a.gif\n")
+    source = open_source(tmp_path / "list.txt")
+    (tmp_path / "list.txt").unlink()
+    for use in (source.total, lambda: list(source)):
+        with pytest.raises(SourceError, match=r"list\.txt cannot be read \(.*No such file"):
+            use()
 
 
 # Lists
