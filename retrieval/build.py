@@ -26,6 +26,7 @@ from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.incremental import Earlier, IncrementalRun, Progress
 from retrieval.items import Source
 from retrieval.journal import Journal
+from retrieval.local_builds import register_build
 from retrieval.report import BuildReport
 from retrieval.sources import FolderSource, open_source
 
@@ -110,6 +111,7 @@ def build_index(
             )
         journal.close(run.keys)
     notes = [*earlier.notes, *run.notes]
+    notes += register_build(out, manifest, records, getattr(source, "folder", None))
     if journal.dropped:
         notes.insert(0, "The work of an unfinished build with other settings was dropped.")
     return BuildReport(
