@@ -7,15 +7,9 @@ containers' own lengths answer both.
 
 from __future__ import annotations
 
-
-def is_stream(data: bytes) -> bool:
-    """True for what PyAV decodes: GIF, APNG, MP4 (ISO media) and WebM (Matroska)."""
-    return (
-        data[:6] in (b"GIF87a", b"GIF89a")
-        or (data[:8] == b"\x89PNG\r\n\x1a\n" and b"acTL" in data[:200])
-        or data[4:8] == b"ftyp"
-        or data[:4] == b"\x1a\x45\xdf\xa3"
-    )
+import re
+import sys
+from collections.abc import Iterator
 
 
 def media_suffix(data: bytes) -> str:
@@ -29,7 +23,7 @@ def media_suffix(data: bytes) -> str:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return ".apng" if is_stream(data) else ".png"
+        return ".apng" if b"acTL" in data[:200] else ".png"
     if data[:3] == b"\xff\xd8\xff":
         return ".jpg"
     if data[4:8] == b"ftyp":
@@ -41,26 +35,121 @@ def is_cut_mp4(data: bytes) -> bool:
     """True for an MP4 that ends inside its pictures; ffmpeg shows the rest as if whole."""
     if data[4:8] != b"ftyp":
         return False
+    return any(kind == b"mdat" and at + size > len(data) for kind, at, size in _mp4_boxes(data))
+
+
+def _mp4_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, where, size in bytes) of the boxes that an MP4 consists of."""
     at, end = 0, len(data)
-    while at + 16 <= end:
+    while at + 8 <= end:
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if kind == b"mdat" and at + size > end:
-            return True
         if size < 8:  # 0 means: up to the end of the file
-            break
+            size = end - at
+        yield kind, at, size
         at += size
-    return False
 
 
-def gif_standalone_frames(data: bytes) -> list[bool]:
+# A table of samples with their number: stsz, stz2 (ISO/IEC 14496-12, 8.7.3), trun (8.8.8).
+_SAMPLE_TABLE = re.compile(rb"(?:stsz.{8}|stz2.{8}|trun.{4})(.{4})", re.DOTALL)
+
+
+def count_mp4_samples(data: bytes) -> int:
+    """How many samples the tables of an MP4 claim in all its tracks; 0 for other files.
+
+    A table may claim four thousand million in twenty bytes. Whatever looks like one counts,
+    unless it stands in the media themselves. EOFError for a header that is compressed, which
+    no program writes any more.
+    """
+    if data[4:8] != b"ftyp":
+        return 0
+    total = 0
+    for kind, at, size in _mp4_boxes(data):
+        if kind != b"mdat":
+            if data.find(b"cmov", at, at + size) >= 0:
+                raise EOFError("a compressed header")
+            tables = _SAMPLE_TABLE.finditer(data, at, at + size)
+            total += sum(int.from_bytes(table[1], "big") for table in tables)
+    return total
+
+
+def count_units(codec: str, extradata: bytes, packet: bytes | memoryview) -> int:
+    """How often a decoder may go over the whole picture for one packet of a film.
+
+    At most once for each unit that the packet is divided into: NAL units of H.264 and HEVC
+    (ISO/IEC 14496-15), open bitstream units of AV1 (section 5.3 of its specification).
+    Packets of other codecs are not divided, or by 8 at most.
+    """
+    if codec in ("h264", "hevc"):
+        count = bytes(packet).count(b"\0\0\1")  # of units that are told apart by start codes
+        size_at = 4 if codec == "h264" else 21
+        if len(extradata) > size_at and extradata[0] == 1:
+            count = max(count, _count_nal_units(packet, 1 + (extradata[size_at] & 3)))
+        return count
+    return _count_av1_units(packet) if codec in ("libdav1d", "av1") else 1
+
+
+def _count_nal_units(packet: bytes | memoryview, size_bytes: int) -> int:
+    """
+    >>> _count_nal_units(bytes([0, 1, 9, 0, 2, 9, 9]), 2)
+    2
+    """
+    count = at = 0
+    while at + size_bytes < len(packet):
+        at += size_bytes + int.from_bytes(packet[at : at + size_bytes], "big")
+        count += 1
+    return count
+
+
+def _count_av1_units(packet: bytes | memoryview) -> int:
+    """
+    >>> _count_av1_units(bytes([0x12, 0, 0x32, 2, 9, 9, 0x30, 9]))
+    3
+    """
+    count = at = 0
+    while at < len(packet):
+        header = packet[at]
+        at += 2 if header & 4 else 1
+        size = len(packet) - at
+        if header & 2:
+            size = shift = 0
+            while at < len(packet):
+                byte = packet[at]
+                size |= (byte & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+                if byte < 0x80 or shift == 56:
+                    break
+        at += size
+        count += 1
+    return count
+
+
+# A marker of a JPEG: not a byte of 0xFF in the picture's data, nor one that marks a restart.
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+
+
+def count_jpeg_scans(data: bytes) -> int:
+    """How often a decoder goes over the picture (ITU-T T.81, B.1.1)."""
+    count = at = 0
+    while marker := _JPEG_MARKER.search(data, at):
+        at, kind = marker.end(), marker[1][0]
+        if kind == 0xD9:  # the end; what phones append are other pictures
+            break
+        if kind != 0xD8:
+            count += kind == 0xDA
+            at += int.from_bytes(data[at : at + 2], "big")
+    return count
+
+
+def gif_standalone_frames(data: bytes, most: int = sys.maxsize) -> list[bool]:
     """For each frame of a GIF, whether it can be decoded without the frames before it.
 
     Such a frame covers the whole picture, has no transparent colour, and leaves nothing
     of what was before to come back (disposal 3); without a control extension of its own
-    it is not counted on. EOFError if the file ends inside a frame, which ffmpeg shows as
-    if it were whole; one that lacks only its trailer has all its frames.
+    it is not counted on. The walk ends after `most` frames. EOFError if the file ends
+    inside a frame, which ffmpeg shows as if it were whole; one that lacks only its trailer
+    has all its frames.
     """
     whole = bytes(4) + data[6:10]  # left, top, width, height
     standalone: list[bool] = []
@@ -68,6 +157,8 @@ def gif_standalone_frames(data: bytes) -> list[bool]:
     try:
         at = 13 + _gif_palette_bytes(data[10])
         while at < len(data) and data[at] in b"\x21\x2c":  # an extension, a frame
+            if len(standalone) == most:
+                break
             if data[at] == 0x21:
                 if data[at + 1] == 0xF9:
                     opaque = not data[at + 3] & 1 and data[at + 3] >> 2 & 7 != 3

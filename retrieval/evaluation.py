@@ -24,9 +24,10 @@ from PIL import Image
 from retrieval import metrics
 from retrieval.bundle import POOLINGS
 from retrieval.catalog import Record
+from retrieval.decoders import on_white
 from retrieval.encoder import Encoder
 from retrieval.errors import SourceError
-from retrieval.frames import on_white, read_media
+from retrieval.frames import read_media
 from retrieval.search import Searcher
 from retrieval.training import art
 from retrieval.training.corpus import Message, load_reactions

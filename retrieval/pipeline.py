@@ -22,11 +22,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from retrieval.bounds import Limits, Stop
 from retrieval.catalog import Facts
 from retrieval.embeddings import GifFrames
 from retrieval.encoder import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
-from retrieval.frames import DEFAULT_FRAMES, Limits, Media, Stop, convert_media
+from retrieval.frames import DEFAULT_FRAMES, Media, convert_media
 
 # GIFs that may wait, decoded and resized, for the encoder: enough for it never to wait,
 # and 40 MB at 8 frames of 224 × 224.

@@ -14,12 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
+from retrieval.bounds import Stop
 from retrieval.bundle import Bundle
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import Encoder, load_encoder, split_label
 from retrieval.errors import MediaError, QueryError
-from retrieval.frames import Stop, convert_media
+from retrieval.frames import convert_media
 from retrieval.hub import Progress
 from retrieval.index import VectorIndex
 

@@ -8,7 +8,6 @@ this machine (retrieval.local_builds). No error here names a path.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import threading
@@ -19,15 +18,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 
+from retrieval.bounds import Limits, Stop
 from retrieval.bundle import CATALOG, EMBEDDINGS, folder_of, media_path, read_manifest
 from retrieval.catalog import Record, is_web_address, read_catalog
 from retrieval.checked import sha256_of
 from retrieval.containers import media_suffix
 from retrieval.embeddings import read_frame_indices
 from retrieval.errors import MediaError
-from retrieval.frames import Stop, read_frames
+from retrieval.frames import read_frames
 from retrieval.hub import is_address
 from retrieval.local_builds import folders_of
 from retrieval.turns import Job, SharedJobs, Turns
@@ -35,7 +36,15 @@ from retrieval.turns import Job, SharedJobs, Turns
 GIF_ROUTE = "/gif"  # /gif/ID.gif
 STILL_ROUTE = "/still"  # /still/ID/FRAME.png
 STILL_SIDE = 256  # pixels at most: what a card or a strip shows
-MAX_STILL_FILE_BYTES = 200_000_000  # of the file that a frame is taken from
+# A library may have been built with wider bounds than the default. What a frame costs is
+# bounded nevertheless.
+LIMITS = Limits(
+    max_bytes=200_000_000,
+    max_pixels=50_000_000,
+    max_frames=1_000_000,
+    max_duration_ms=86_400_000,
+    max_decode_s=10,
+)
 STILL_CACHE_BYTES = 40_000_000
 
 # A processor stays free for searches.
@@ -187,11 +196,7 @@ def png_of(source: Path | bytes, frame: int, stop: Stop | None = None) -> bytes:
 
     MediaError if there is no such frame. StoppedError soon after `stop` returns True.
     """
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if size > MAX_STILL_FILE_BYTES:
-        raise MediaError(f"The file is too large to show frames of it: {size:,} bytes.")
-    (image,) = read_frames(source, [frame])
+    (image,) = read_frames(source, [frame], LIMITS, stop)
     image.thumbnail((STILL_SIDE, STILL_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    png: bytes = iio.imwrite("<bytes>", np.asarray(image), extension=".png")
+    return png

@@ -15,8 +15,8 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from retrieval.bounds import Stop
 from retrieval.errors import BusyError, StoppedError
-from retrieval.frames import Stop
 
 SLICE_S = 0.5  # for which a turn is held before it is passed on
 POLL_S = 0.1  # between two looks at whether to stop, while waiting for a turn

@@ -12,12 +12,12 @@ from functools import partial
 
 import numpy as np
 
+from retrieval.bounds import Limits, Stop
 from retrieval.build import DEFAULT_POOLING
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings, GifFrames, join
 from retrieval.encoder import Encoder
 from retrieval.errors import BundleError, SourceError
-from retrieval.frames import Limits, Stop
 from retrieval.incremental import Progress
 from retrieval.index import VectorIndex
 from retrieval.pipeline import Pipeline, Work

@@ -96,7 +96,7 @@ def one_side(side: str, checkpoint: str, precision: str, frames: int, folder: Pa
         start = time.perf_counter()
         for path in paths:
             pictures = []
-            with Image.open(path) as gif, torch.no_grad():
+            with Image.open(path, formats=["GIF"]) as gif, torch.no_grad():
                 for index in indices[path]:
                     gif.seek(index)
                     pictures.append(preprocess(gif.convert("RGB")))
@@ -163,7 +163,7 @@ def make_gifs(folder: Path, n: int) -> None:
     big = probe_pixels((HEIGHT + 2 * N_FRAMES, WIDTH + 4 * N_FRAMES), 4)
     art = starter_gifs()
     for number in range(n):
-        with Image.open(art[number % len(art)]) as gif:
+        with Image.open(art[number % len(art)], formats=["GIF"]) as gif:
             noise = rng.normal(0, 12, big[0].shape)
             backdrop = Image.fromarray(np.clip(big[number % 4] + noise, 0, 255).astype(np.uint8))
             frames = []

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from PIL import Image, ImageSequence
 
-from retrieval.frames import on_white
+from retrieval.decoders import on_white
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Clip:
 
 def read_clip(path: Path) -> Clip:
     """All the frames of a GIF, on white."""
-    with Image.open(path) as file:
+    with Image.open(path, formats=["GIF"]) as file:
         shown = [
             (on_white(f), int(f.info.get("duration", 100))) for f in ImageSequence.Iterator(file)
         ]

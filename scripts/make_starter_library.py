@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from retrieval.decoders import on_white
 from retrieval.errors import SourceError
-from retrieval.frames import on_white
 from retrieval.training import art, corpus
 
 from _cli import parser_for, run
@@ -76,7 +76,7 @@ def main() -> None:
 
 def write_gif(source: Path, out: Path) -> int:
     """Write the animation as a GIF on white; the bytes written, 0 if nothing moves."""
-    with Image.open(source) as animation:
+    with Image.open(source, formats=["WEBP"]) as animation:
         frames = []
         for index in range(0, getattr(animation, "n_frames", 1), FRAME_STEP):
             animation.seek(index)

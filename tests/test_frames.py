@@ -17,8 +17,9 @@ from conftest import BLUE, GREEN, RED, YELLOW, save_gif
 from PIL import Image, ImageDraw
 
 from retrieval.containers import gif_standalone_frames
+from retrieval.decoders import on_white
 from retrieval.errors import MediaError
-from retrieval.frames import SUFFIXES, Limits, on_white, read_media
+from retrieval.frames import SUFFIXES, Limits, read_media
 
 WHITE, CLEAR = (255, 255, 255), (0, 0, 0, 0)
 FOUR = (RED, GREEN, BLUE, YELLOW)

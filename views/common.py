@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from retrieval.bounds import Stop
 from retrieval.bundle import Bundle, folder_of
 from retrieval.catalog import Record, is_web_address, read_catalog
 from retrieval.errors import BundleError, MediaError, SettingsError
-from retrieval.frames import Stop
 from retrieval.hub import is_address
 from retrieval.loading import Loading, loading
 from retrieval.search import Searcher

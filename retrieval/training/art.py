@@ -225,11 +225,12 @@ def _sources(style: str, emoji: list[Emoji], cache: Path) -> dict[str, Path | st
 
 def _draw(source: Path | str, size: int) -> np.ndarray:
     if isinstance(source, Path):
-        picture: Image.Image = Image.open(source)
+        picture: Image.Image = Image.open(source, formats=["PNG", "WEBP"])
     else:
         import resvg_py  # drawing is only done where a checkpoint is trained or tested
 
-        picture = Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=source, width=2 * size)))
+        png = resvg_py.svg_to_bytes(svg_string=source, width=2 * size)
+        picture = Image.open(io.BytesIO(png), formats=["PNG"])
     picture = picture.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)
 
