@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def save_gif(path: Path, colours: Sequence[tuple[int, int, int]], duration_ms: i
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = [Image.new("RGB", (16, 16), colour) for colour in colours]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=duration_ms, loop=0)
+    return path
+
+
+def save_heavy_gif(path: Path, side: int, n_frames: int) -> Path:
+    """A small legal file whose frames take long to decode: each changes one pixel of many."""
+    header = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes([*RED, *BLUE])
+    control = b"\x21\xf9\x04\x00\x02\x00\x00\x00"
+    frame = control + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + frame * n_frames + b"\x3b")
     return path
 
 
