@@ -62,10 +62,10 @@ def test_turn_is_passed_on_to_who_waits_and_taken_again(monkeypatch: pytest.Monk
     def work(name: str) -> None:
         with line.turn(never) as turn:
             for number in range(3):
-                turn.pass_on()
                 order.append(f"{name}{number}")
                 if order == ["a0"]:
                     wait_until(lambda: line._line)
+                turn.pass_on()
 
     with ThreadPoolExecutor(2) as pool:
         pool.submit(work, "a")
