@@ -30,7 +30,9 @@ from retrieval.words import LANGUAGES
 KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes never change
 GUARDED = {  # a file that poses as media is never run as a page of ours
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    # A browser shows a film that is opened by itself in a page around it, which may load it.
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; "
+    "style-src 'unsafe-inline'; sandbox",
 }
 STOP_S = 2  # for answers that are under way when the server is ended
 STILLS = Stills()

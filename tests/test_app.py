@@ -255,12 +255,12 @@ def test_gif_with_an_address_of_another_scheme_is_shown_as_its_title(page: AppTe
         assert all(name.removesuffix(".gif") in texts(page) for name in HOSTILE)
         assert f"{len(HOSTILE)} GIFs cannot be shown" in page.warning[0].value
         assert "--copy-media" in page.warning[0].value
-        assert not page.get("imgs") and not page.get("video")
+        assert not page.get("image") and not page.get("video")
     next(b for b in page.button if b.key.startswith("why-")).click().run()
     assert not page.exception and not page.get("link_button") and not page.get("download_button")
-    assert not page.get("imgs") and not page.code
+    assert not page.get("image")
     page.switch_page("views/library.py").run()
-    assert not page.exception and not page.get("imgs")
+    assert not page.exception and not page.get("image")
     assert any(f"{len(HOSTILE)} GIFs cannot be shown" in w.value for w in page.warning)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -19,12 +20,14 @@ import numpy as np
 import pytest
 from conftest import BLUE, RED, FakeEncoder, save_gif, save_heavy_gif
 from PIL import Image
+from starlette.requests import Request
+from starlette.types import Message
 
 from retrieval.build import build_index
 from retrieval.catalog import Record, read_catalog, write_catalog
 from retrieval.embeddings import GifFrames, write_shard
 from retrieval.errors import MediaError
-from retrieval.serving import check_frame, find_file
+from retrieval.serving import Stills, check_frame, find_file
 
 from _server import Server, serving
 
@@ -190,12 +193,6 @@ def test_still_is_made_of_embedded_frames_only(folder: Path):
             check_frame(bundle, gif_id, frame)
 
 
-def busy_s(server: Server) -> float:
-    """Processor time that the server has used."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def test_heavy_stills_leave_the_server_answering_and_end_with_those_who_asked(
     server: Server, folder: Path
 ):
@@ -215,9 +212,9 @@ def test_heavy_stills_leave_the_server_answering_and_end_with_those_who_asked(
     for visitor in visitors:
         visitor.join()
     time.sleep(1.5)
-    used_s = busy_s(server)
+    used_s = server.processor_s()
     time.sleep(1)
-    assert busy_s(server) - used_s < 0.5
+    assert server.processor_s() - used_s < 0.5
     assert server.resident_mb(peak=True) - before_mb < 500
 
 
@@ -235,6 +232,24 @@ def test_server_ends_soon_while_it_decodes(server: Server):
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(20)
     assert time.monotonic() - start < 5
+
+
+def test_still_beyond_the_queue_is_answered_503_with_retry_after(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("REACTION_INDEX", str(folder / "bundle"))
+    import app  # the server's module; opens the library that is set
+
+    async def connected() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody leaves")
+
+    monkeypatch.setattr(app, "STILLS", Stills(at_once=0, waiting=0))
+    plain = read_catalog(folder / "bundle" / "catalog.parquet")[0].id
+    scope = {"type": "http", "path_params": {"gif_id": plain, "frame": "0"}}
+    answer = asyncio.run(app.give_still(Request(scope, connected)))
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    assert bytes(answer.body) == b"Too many people are asking just now. Try again soon."
 
 
 @pytest.fixture
