@@ -11,6 +11,10 @@ import re
 import sys
 from collections.abc import Iterator
 
+# Segments of a JPEG, chunks of a PNG, boxes of an MP4: a good file has a few thousand, and a bad
+# one of millions of empty ones keeps Pillow, and the walks below, busy for half a minute.
+MAX_PARTS = 100_000
+
 
 def media_suffix(data: bytes) -> str:
     """The suffix of what the first bytes are: ".gif", ".png" … ; "" if no media of ours.
@@ -40,8 +44,9 @@ def is_cut_mp4(data: bytes) -> bool:
 
 def _mp4_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(kind, where, size in bytes) of the boxes that an MP4 consists of."""
-    at, end = 0, len(data)
+    at, end, count = 0, len(data), 0
     while at + 8 <= end:
+        count = _count_part(count)
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
@@ -130,9 +135,10 @@ _JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
 
 
 def count_jpeg_scans(data: bytes) -> int:
-    """How often a decoder goes over the picture (ITU-T T.81, B.1.1)."""
-    count = at = 0
+    """How often a decoder goes over the picture (ITU-T T.81, B.1.1); ValueError as below."""
+    count = parts = at = 0
     while marker := _JPEG_MARKER.search(data, at):
+        parts = _count_part(parts)
         at, kind = marker.end(), marker[1][0]
         if kind == 0xD9:  # the end; what phones append are other pictures
             break
@@ -140,6 +146,20 @@ def count_jpeg_scans(data: bytes) -> int:
             count += kind == 0xDA
             at += int.from_bytes(data[at : at + 2], "big")
     return count
+
+
+def check_png_chunks(data: bytes) -> None:
+    """ValueError if a PNG has more chunks than MAX_PARTS."""
+    at, count = 8, 0
+    while at + 12 <= len(data):
+        count = _count_part(count)
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+
+
+def _count_part(count: int) -> int:
+    if count == MAX_PARTS:
+        raise ValueError(f"more than {MAX_PARTS:,} parts")
+    return count + 1
 
 
 def gif_standalone_frames(data: bytes, most: int = sys.maxsize) -> list[bool]:

@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from retrieval.bounds import Budget, Limits, check
 from retrieval.containers import (
+    check_png_chunks,
     count_jpeg_scans,
     count_mp4_samples,
     count_units,
@@ -200,7 +201,7 @@ def _read_packets(
     """The stream's packets, and (start, duration) of the frames that are shown."""
     context, max_frames = stream.codec_context, budget.limits.max_frames
     pixels = context.width * context.height
-    is_gif = container.format.name == "gif"
+    is_gif, extradata = container.format.name == "gif", context.extradata or b""
     packets: list[av.Packet] = []
     spans: list[tuple[int, int]] = []
     for packet in container.demux(stream):
@@ -211,7 +212,9 @@ def _read_packets(
         # One packet may hold slices without end that each cover the picture, and the decoder
         # goes through all of them before anybody else can stop it.
         if not is_gif:
-            passes = count_units(context.name, context.extradata or b"", memoryview(packet))
+            if packet.has_sidedata("new_extradata"):
+                extradata = bytes(packet.get_sidedata("new_extradata"))
+            passes = count_units(context.name, extradata, memoryview(packet))
             check("max_decoded_pixels", passes * pixels, budget.limits.max_decoded_pixels)
         packets.append(packet)
         # an MP4 cut without re-encoding keeps frames that are not to be shown
@@ -294,6 +297,8 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
         raise _no_picture()
     scans = count_jpeg_scans(data) if kind == "JPEG" else 1
     check("max_scans", scans, MAX_JPEG_SCANS)
+    if kind == "PNG":
+        check_png_chunks(data)
     with Image.open(io.BytesIO(data), formats=[kind]) as header:
         width, height = header.size
         count = getattr(header, "n_frames", 1) if kind == "WEBP" else 1
@@ -314,6 +319,8 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
                 picture.seek(number)
                 picture.load()
                 budget.check(picture.width, picture.height, scans)
+                if picture.mode == "P" and picture.palette is None:  # Pillow would show black
+                    raise ValueError("colours of a palette that is missing")
                 if number in indices:
                     yield _upright_rgb(picture)
 
