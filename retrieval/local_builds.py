@@ -62,7 +62,7 @@ def media_folders(records: Iterable[Record], source_folder: Path | None = None) 
     return {folder for folder in found if not _is_within_another(folder, found)}
 
 
-def folders_of(sha256: str) -> tuple[Path, ...]:
+def folders_of(sha256: str) -> tuple[str, ...]:
     """The folders registered for the catalogue with this hash; none if it was not built here."""
     file = _file_of(sha256)
     try:
@@ -72,8 +72,8 @@ def folders_of(sha256: str) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=16)
-def _read(file: Path, changed_ns: int) -> tuple[Path, ...]:
-    return tuple(map(Path, json.loads(file.read_text(encoding="utf-8"))["folders"]))
+def _read(file: Path, changed_ns: int) -> tuple[str, ...]:
+    return tuple(map(str, json.loads(file.read_text(encoding="utf-8"))["folders"]))
 
 
 def _is_within_another(folder: str, folders: Collection[str]) -> bool:

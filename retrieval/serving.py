@@ -94,29 +94,36 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
     if not place or is_web_address(place):
         raise MediaError(f"GIF {record.id[:12]} is not a file of this library.")
     try:
-        path = Path(place).resolve(strict=True)
+        path = os.path.realpath(place, strict=True)
         if not _may_serve(bundle, record, path, pulled):
             raise MediaError(
                 f"GIF {record.id[:12]} lies outside of this library, which was not built here."
             )
         # Opening a pipe would wait for its other end.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            facts = os.fstat(file.fileno())
-            suffix = media_suffix(file.read(_HEAD_BYTES)) if stat.S_ISREG(facts.st_mode) else ""
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            facts = os.fstat(file)
+            suffix = media_suffix(os.read(file, _HEAD_BYTES)) if stat.S_ISREG(facts.st_mode) else ""
+        finally:
+            os.close(file)
     except (OSError, ValueError, RuntimeError) as error:  # also NULs, and links in a circle
         raise MediaError(f"The file of GIF {record.id[:12]} cannot be read.") from error
     if not suffix:
         raise MediaError(f"The file of GIF {record.id[:12]} is no picture and no film.")
-    return MediaFile(path, suffix, facts.st_size)
+    return MediaFile(Path(path), suffix, facts.st_size)
 
 
-def _may_serve(bundle: Path, record: Record, path: Path, pulled: bool) -> bool:
+def _may_serve(bundle: Path, record: Record, path: str, pulled: bool) -> bool:
     if pulled:  # the Hub's cache holds links, whose targets were checked by their hash
         return record.uri in _manifest_files(bundle, _version(bundle))
-    if path.is_relative_to(bundle.resolve()):
+    if _is_within(path, os.path.realpath(bundle)):
         return True
     folders = folders_of(_catalog_sha256(bundle, _version(bundle)))
-    return any(path.is_relative_to(folder) for folder in folders)
+    return any(_is_within(path, folder) for folder in folders)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def check_frame(where: Path | str, gif_id: str, frame: int) -> None:

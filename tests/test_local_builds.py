@@ -28,10 +28,10 @@ def test_folder_build_registers_its_source_and_a_rebuild_replaces_it(
     out = tmp_path / "built"
     build_index(library, out, encoder)
     before = hash_of(out)
-    assert folders_of(before) == (library.resolve(),)
+    assert folders_of(before) == (str(library.resolve()),)
     save_gif(library / "e.gif", [GREEN, RED])
     build_index(library, out, encoder)
-    assert folders_of(hash_of(out)) == (library.resolve(),) and folders_of(before) == ()
+    assert folders_of(hash_of(out)) == (str(library.resolve()),) and folders_of(before) == ()
     build_index(library, tmp_path / "other", encoder, frames=1)
     assert len(list(state.iterdir())) == 2
     build_index(library, out, encoder, copy_media=True)
@@ -49,7 +49,10 @@ def test_list_registers_the_folders_of_its_files_and_of_what_they_link_to(
     names = (one, tmp_path / "one" / "deep" / "b.gif", tmp_path / "two" / "c.gif")
     (tmp_path / "list.txt").write_text("\n".join(map(str, names)))
     build_index(tmp_path / "list.txt", tmp_path / "built", encoder)
-    assert folders_of(hash_of(tmp_path / "built")) == (tmp_path / "one", tmp_path / "store")
+    assert folders_of(hash_of(tmp_path / "built")) == (
+        str(tmp_path / "one"),
+        str(tmp_path / "store"),
+    )
 
 
 def test_bundle_without_absolute_paths_registers_nothing(state: Path):
@@ -76,4 +79,4 @@ def test_damaged_note_counts_as_none_and_does_not_stop_a_build(state: Path, tmp_
         assert folders_of(name) == ()
     record = Record("1", os.path.join(tmp_path, "a.gif"), "")
     assert register_build(tmp_path / "built", manifest, [record]) == ()
-    assert folders_of("a" * 64) == (tmp_path.resolve(),)
+    assert folders_of("a" * 64) == (str(tmp_path.resolve()),)

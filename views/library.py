@@ -47,8 +47,16 @@ def counts(found: Searcher) -> None:
 @st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
 def _sizes_bytes(found: Searcher) -> list[int | None]:
     """The size of each record's file; None where there is none that may be shown."""
-    files = (media_of(record, found) for record in found.collection.records)
-    return [file.size_bytes if file else None for file in files]
+    manifest = getattr(found.collection, "manifest", None)
+    known = manifest.files if manifest else {}
+    sizes: list[int | None] = []
+    for record in found.collection.records:
+        if record.uri in known:
+            sizes.append(known[record.uri]["bytes"])
+        else:
+            file = media_of(record, found)
+            sizes.append(file.size_bytes if file else None)
+    return sizes
 
 
 def charts(found: Searcher) -> None:
