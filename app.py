@@ -7,20 +7,37 @@ Run as a script (by Streamlit, for every view of a page) it is the navigation; i
 library, and each of its frames, at an address of its own.
 """
 
-from contextlib import suppress
+import asyncio
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import streamlit as st
+import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrieval.errors import RetrievalError, SettingsError
+from retrieval.errors import BusyError, MediaError, RetrievalError, SettingsError, StoppedError
 from retrieval.loading import loading
-from retrieval.serving import GIF_ROUTE, STILL_ROUTE, find_file, still_png
+from retrieval.serving import GIF_ROUTE, STILL_ROUTE, Stills, check_frame, find_file
 from retrieval.settings import Settings
 from retrieval.words import LANGUAGES
 
 KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes never change
+GUARDED = {  # a file that poses as media is never run as a page of ours
+    "X-Content-Type-Options": "nosniff",
+    # A browser shows a film that is opened by itself in a page around it, which may load it.
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; "
+    "style-src 'unsafe-inline'; sandbox",
+}
+STOP_S = 2  # for answers that are under way when the server is ended
+STILLS = Stills()
+
+_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 
 
 def main() -> None:
@@ -56,20 +73,69 @@ def _keep_language() -> None:
 def give_gif(request: Request) -> Response:
     """The GIF's bytes, for /gif/ID.gif."""
     try:
-        path, media_type = find_file(Settings.read().index, request.path_params["gif_id"])
+        file = find_file(Settings.read().index, request.path_params["gif_id"])
     except (RetrievalError, OSError) as error:
-        return PlainTextResponse(str(error), status_code=404)
-    return FileResponse(path, media_type=media_type, headers=KEPT)
+        return refuse(error)
+    return FileResponse(file.path, media_type=file.media_type, headers=KEPT | GUARDED)
 
 
-def give_still(request: Request) -> Response:
-    """One frame as PNG, for /still/ID/FRAME.png."""
+async def give_still(request: Request) -> Response:
+    """One frame as PNG, for /still/ID/FRAME.png; who leaves ends the work for it."""
     try:
-        path, _ = find_file(Settings.read().index, request.path_params["gif_id"])
-        png = still_png(path, request.path_params["frame"])
+        path, frame = await run_in_threadpool(
+            find_frame, request.path_params["gif_id"], request.path_params["frame"]
+        )
+        png = STILLS.made(path, frame) or await _make_still(request, path, frame)
     except (RetrievalError, OSError) as error:
-        return PlainTextResponse(str(error), status_code=404)
-    return Response(png, media_type="image/png", headers=KEPT)
+        return refuse(error)
+    return Response(png, media_type="image/png", headers=KEPT | GUARDED)
+
+
+def find_frame(gif_id: str, frame: str) -> tuple[Path, int]:
+    """The file of a GIF and the number of one of its embedded frames; MediaError if none."""
+    index = Settings.read().index
+    file = find_file(index, gif_id)
+    if not _NUMBER.fullmatch(frame):
+        raise MediaError("No such frame.")
+    check_frame(index, gif_id, int(frame))
+    return file.path, int(frame)
+
+
+async def _make_still(request: Request, path: Path, frame: int) -> bytes:
+    with STILLS.job(path, frame) as job:
+        made = asyncio.wrap_future(job.future)
+        made.add_done_callback(asyncio.Future.exception)  # else asyncio logs what nobody reads
+        while not (await asyncio.wait([made], timeout=0.2))[0]:
+            if await request.is_disconnected():
+                raise StoppedError
+        return made.result()
+
+
+def refuse(error: Exception) -> Response:
+    """What is answered instead of media; no path of this machine is in it."""
+    if isinstance(error, BusyError):
+        headers = GUARDED | {"Retry-After": "5"}
+        return PlainTextResponse(str(error), status_code=503, headers=headers)
+    text = str(error) if isinstance(error, MediaError) else "This library is not open."
+    return PlainTextResponse(text, status_code=404, headers=GUARDED)
+
+
+def give_nothing(request: Request) -> Response:
+    """What is answered at an address below ours that is none, instead of the page."""
+    return refuse(MediaError("No GIF at this address."))
+
+
+@asynccontextmanager
+async def until_stopped(app: st.App) -> AsyncIterator[None]:
+    """Have uvicorn wait no longer for answers that are under way than STOP_S when it ends.
+
+    It would wait without end. Streamlit gives no way to set this, but the signal's handler is
+    a method of the server that runs us.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(server, uvicorn.Server):
+        server.config.timeout_graceful_shutdown = STOP_S
+    yield
 
 
 if __name__ == "__main__":
@@ -82,6 +148,8 @@ else:
         __file__,
         routes=[
             Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", give_gif),
-            Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame:int}}.png", give_still),
+            Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame}}.png", give_still),
+            *(Route(f"{route}/{{rest:path}}", give_nothing) for route in (GIF_ROUTE, STILL_ROUTE)),
         ],
+        lifespan=until_stopped,
     )

@@ -26,6 +26,7 @@ from retrieval.frames import DEFAULT_FRAMES, Limits
 from retrieval.incremental import Earlier, IncrementalRun, Progress
 from retrieval.items import Source
 from retrieval.journal import Journal
+from retrieval.local_builds import register_build
 from retrieval.output import (
     check_replaceable,
     free_path,
@@ -125,6 +126,7 @@ def build_index(
             )
         journal.close(run.keys)
     notes = [*journal.notes, *earlier.notes, *run.notes]
+    notes += register_build(out, manifest, records, getattr(source, "folder", None))
     return BuildReport(
         source=source.label,
         out=out.name,

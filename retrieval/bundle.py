@@ -28,7 +28,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from retrieval import __version__
-from retrieval.catalog import Record, count_licenses, read_catalog, write_catalog
+from retrieval.catalog import (
+    Record,
+    count_licenses,
+    is_web_address,
+    read_catalog,
+    write_catalog,
+)
 from retrieval.checked import fetch_checked, sha256_of
 from retrieval.embeddings import (
     ROWS_PER_SHARD,
@@ -175,15 +181,16 @@ class Bundle:
 
 
 def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
-    """Where a record's GIF is: a path that can be opened from here, or an address.
+    """Where a record's GIF is: a path that can be opened from here, or an http(s) address.
 
-    Empty for one that a bundle from the Hub says to lie outside of it: the files of this
-    machine are none of its business.
+    Empty for an address of another scheme, and for one that a bundle from the Hub says to
+    lie outside of it: the files of this machine are none of its business. Whether a path
+    may be served is decided by retrieval.serving.
     """
-    if pulled and "://" not in record.uri and not stays_inside(record.uri):
-        return ""
-    if "://" in record.uri or os.path.isabs(record.uri):
+    if is_web_address(record.uri):
         return record.uri
+    if "://" in record.uri or (pulled and not stays_inside(record.uri)):
+        return ""
     return str(bundle / record.uri)
 
 

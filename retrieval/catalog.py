@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +69,19 @@ SCHEMA = pa.schema(
         ("group", pa.int32()),
     ]
 )
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this is an address that a browser may be given as a link or a picture.
+
+    >>> [is_web_address(text) for text in ("https://a.b/c.gif", "javascript://a.b", "c.gif")]
+    [True, False, False]
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def write_catalog(records: Sequence[Record], path: Path) -> None:

@@ -113,6 +113,18 @@ def read_embeddings(
     )
 
 
+def read_frame_indices(folder: Path) -> dict[str, np.ndarray]:
+    """GIF id → int32 indices of its embedded frames; the vectors stay unread."""
+    indices: dict[str, np.ndarray] = {}
+    for path in shards_in(folder):
+        columns = ["gif_id", "frame_index"]
+        table = pq.read_table(path, columns=columns, read_dictionary=["gif_id"])
+        names, starts = _runs(table)
+        parts = np.split(table["frame_index"].to_numpy().astype(np.int32), starts[1:])
+        indices |= dict(zip(names, parts, strict=True)) if names else {}
+    return indices
+
+
 def _runs(table: pa.Table) -> tuple[list[str], list[int]]:
     """(gif ids, the row at which each one's frames start); ids come as a dictionary."""
     column = table["gif_id"].unify_dictionaries().combine_chunks()

@@ -33,6 +33,13 @@ class StoppedError(RetrievalError):
         super().__init__(message)
 
 
+class BusyError(RetrievalError):
+    """So many wait for the same kind of work that nobody else may."""
+
+    def __init__(self, message: str = "Too many people are asking just now. Try again soon."):
+        super().__init__(message)
+
+
 class QueryError(RetrievalError):
     """What was asked cannot be searched for: empty, too long, or contradictory."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ class OneThreadEncoder:
 
 RETRY_AFTER_S = 5.0
 
+_log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _latest: dict[tuple[str, int, str], Loading] = {}  # one at the most
 
@@ -112,6 +114,7 @@ class Loading:
             self._fail(RetrievalError(f"{self.path} could not be loaded: {error!r}"))
 
     def _fail(self, error: RetrievalError) -> None:
+        _log.error("%s", error)  # the page shows it without paths
         self._failed_at_s = time.monotonic()
         self.error = error
         self._ended.set()

@@ -17,6 +17,7 @@ from typing import Any
 
 from retrieval.bundle import MANIFEST, Bundle, read_whole
 from retrieval.cards import data_card, model_card, n_unknown, split_front_matter
+from retrieval.catalog import is_web_address
 from retrieval.checked import sha256_of
 from retrieval.encoder import LOCAL_DIR, checkpoint_folder, export_folder
 from retrieval.errors import BundleError, CheckpointError
@@ -64,7 +65,9 @@ def _warnings(bundle: Bundle) -> list[str]:
             f"may; a metadata.csv with a column license says what it is."
         )
     inside = bundle.manifest.files
-    here = sum("://" not in record.uri and record.uri not in inside for record in bundle.records)
+    here = sum(
+        not is_web_address(record.uri) and record.uri not in inside for record in bundle.records
+    )
     if here:
         warnings.append(
             f"{here:,} of {n:,} GIFs are not in the bundle but files of this machine, which "

@@ -14,12 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
+from retrieval.bounds import Stop
 from retrieval.bundle import Bundle
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings
 from retrieval.encoder import Encoder, load_encoder, split_label
 from retrieval.errors import MediaError, QueryError
-from retrieval.frames import read_media
+from retrieval.frames import convert_media
 from retrieval.hub import Progress
 from retrieval.index import VectorIndex
 
@@ -195,10 +196,13 @@ class Searcher:
             )
         return _unit(total)
 
-    def embed_image(self, image: Path | bytes) -> np.ndarray:
-        """The unit mean embedding of a picture's or an animation's frames, (dim,)."""
+    def embed_image(self, image: Path | bytes, stop: Stop | None = None) -> np.ndarray:
+        """The unit mean embedding of a picture's or an animation's frames, (dim,).
+
+        StoppedError soon after `stop` returns True.
+        """
         try:
-            frames = read_media(image).frames
+            frames = convert_media(image, lambda frame: frame, stop=stop).frames
         except MediaError as error:
             name = "The upload" if isinstance(image, bytes) else str(image)
             raise MediaError(f"{name} cannot be searched with: {error}.") from error

@@ -70,6 +70,11 @@ def user_cache() -> Path:
     return _user_folder("CACHE", ".cache")
 
 
+def user_state() -> Path:
+    """Where what this program did on this machine is noted for this user."""
+    return _user_folder("STATE", ".local/state")
+
+
 def _user_folder(kind: str, default: str) -> Path:
     """Ours in a folder of the XDG base directories, https://specifications.freedesktop.org."""
     return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default) / NAME

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from retrieval.bundle import MANIFEST, Bundle, Manifest, manifest_at
+from retrieval.catalog import is_web_address
 from retrieval.encoder import (
     HF_HUB,
     LOCAL_DIR,
@@ -160,7 +161,7 @@ def _imported(source: str) -> Iterable[str]:
 def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
     """The bundle's files as its manifest lists them; SpaceError if its media lie elsewhere."""
     inside, records = bundle.manifest.files, bundle.records
-    away = [r for r in records if "://" not in r.uri and r.uri not in inside]
+    away = [r for r in records if not is_web_address(r.uri) and r.uri not in inside]
     if away:
         raise SpaceError(
             f"{len(away):,} of the {len(records):,} GIFs of {bundle.path} lie outside of it (such "

@@ -1,24 +1,34 @@
-"""What a person uploads, searched like a library: in memory, never written."""
+"""What a person uploads, searched like a library: in memory, never written.
+
+Whoever uploads, one file is decoded at a time, so that a processor stays free for searches;
+people take turns file by file, so that nobody waits for all the files of another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
+import numpy as np
+
+from retrieval.bounds import Limits, Stop
 from retrieval.build import DEFAULT_POOLING
 from retrieval.catalog import Record
 from retrieval.embeddings import FrameEmbeddings, GifFrames, join
 from retrieval.encoder import Encoder
 from retrieval.errors import BundleError, SourceError
-from retrieval.frames import Limits
 from retrieval.incremental import Progress
 from retrieval.index import VectorIndex
 from retrieval.pipeline import Pipeline, Work
 from retrieval.report import Skipped
+from retrieval.search import Searcher
+from retrieval.serving import png_of
 from retrieval.settings import Settings
+from retrieval.turns import Turn, Turns
 
 LIMITS = Limits(max_bytes=200_000_000)
+TURNS = Turns(at_once=1, waiting=15)  # people whose uploads are read, and who wait for that
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,18 @@ class Uploads:
     data: Mapping[str, bytes]  # record id → the file's bytes
     skipped: Sequence[Skipped]
     pooling: str = DEFAULT_POOLING
+    stills: dict[tuple[str, int], bytes] = field(default_factory=dict)  # that were shown
 
     def media_path(self, record: Record) -> str:
         return record.uri
+
+    def still(self, record: Record, frame: int, stop: Stop, turns: Turns = TURNS) -> bytes:
+        """One frame as PNG. BusyError if too many people's files wait to be decoded."""
+        key = (record.id, frame)
+        if key not in self.stills:
+            with turns.turn(stop):
+                self.stills[key] = png_of(self.data[record.id], frame, stop)
+        return self.stills[key]
 
     def check_encoder(self, encoder: Encoder) -> None:
         """BundleError unless the uploads were embedded with this encoder."""
@@ -50,10 +69,14 @@ def read_uploads(
     *,
     max_files: int = Settings.max_files,
     max_total_mb: int = Settings.max_total_mb,
+    stop: Stop = lambda: False,
+    turns: Turns = TURNS,
 ) -> Uploads:
     """The (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
 
     SourceError if there are too many, they are too large together, or none can be read.
+    BusyError if too many people's files wait to be read, StoppedError soon after `stop`,
+    which is called in other threads, returns True.
     """
     if len(files) > max_files:
         raise SourceError(f"{len(files)} files were uploaded; at most {max_files} are ranked.")
@@ -63,22 +86,25 @@ def read_uploads(
             f"The files have {total / 1e6:,.0f} MB together; at most "
             f"{max_total_mb:,} MB are ranked. Take some out."
         )
-    work = [Work((name, data), partial(bytes, data)) for name, data in files]
     records: list[Record] = []
     gifs: list[GifFrames] = []
     skipped: list[Skipped] = []
     kept: dict[str, tuple[str, bytes]] = {}
-    for number, done in enumerate(Pipeline(encoder, limits=LIMITS).run(work), 1):
-        name, data = done.subject
-        if done.frames and done.facts and done.gif_id not in kept:
-            kept[done.gif_id] = (name, data)
-            gifs.append(done.frames)
-            records.append(Record(done.gif_id, name, name, **asdict(done.facts)))
-        else:
-            reason = str(done.error) if done.error else "the same bytes as another one"
-            skipped.append(Skipped(name, reason))
-        if progress:
-            progress(number, len(files))
+    with turns.turn(stop) as turn:
+        # One thread reads and decodes: it asks for the next file when it is done with one.
+        pipeline = Pipeline(encoder, limits=LIMITS, readers=1, decoders=1, stop=stop)
+        work = [Work((name, data), partial(_in_turn, turn, data)) for name, data in files]
+        for number, done in enumerate(pipeline.run(work), 1):
+            name, data = done.subject
+            if done.frames and done.facts and done.gif_id not in kept:
+                kept[done.gif_id] = (name, data)
+                gifs.append(done.frames)
+                records.append(Record(done.gif_id, name, name, **asdict(done.facts)))
+            else:
+                reason = str(done.error) if done.error else "the same bytes as another one"
+                skipped.append(Skipped(name, reason))
+            if progress:
+                progress(number, len(files))
     if not records:
         reasons = "; ".join(f"{s.path}: {s.reason}" for s in skipped)
         raise SourceError(f"None of the uploaded files can be read: {reasons}")
@@ -92,3 +118,16 @@ def read_uploads(
         data={gif_id: data for gif_id, (_, data) in kept.items()},
         skipped=skipped,
     )
+
+
+def embed_upload(
+    data: bytes, searcher: Searcher, stop: Stop = lambda: False, turns: Turns = TURNS
+) -> np.ndarray:
+    """`searcher.embed_image` of an uploaded picture. BusyError if too many people's wait."""
+    with turns.turn(stop):
+        return searcher.embed_image(data, stop)
+
+
+def _in_turn(turn: Turn, data: bytes) -> bytes:
+    turn.pass_on()
+    return data

@@ -98,6 +98,12 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
         "{shown} of {total} reactions in {where}, {ms} ms, {encoder}",
         "{where}의 리액션 {total}개 중 {shown}개, {ms} ms, {encoder}",
     ),
+    "not_shown": (
+        "{n} GIFs cannot be shown: their files are gone, or lie outside of a library that was not "
+        "built on this machine. Build it again here, or build it with --copy-media.",
+        "GIF {n}개를 보여 줄 수 없습니다. 파일이 없거나, 이 컴퓨터에서 만들지 않은 라이브러리의 "
+        "밖에 있습니다. 여기서 다시 만들거나 --copy-media로 만드세요.",
+    ),
     "stands_for": ("+{n} alike", "+{n} 비슷함"),
     "why": ("Why?", "왜?"),
     "why_title": ("Why this one?", "왜 이것인가요?"),

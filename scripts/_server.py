@@ -34,6 +34,12 @@ class Server:
         (line,) = (line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) / 1024
 
+    def processor_s(self) -> float:
+        """Processor time that the process has used (Linux)."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def serving(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def save_gif(path: Path, colours: Sequence[tuple[int, int, int]], duration_ms: i
     return path
 
 
+def save_heavy_gif(path: Path, side: int, n_frames: int) -> Path:
+    """A small legal file whose frames take long to decode: each changes one pixel of many."""
+    header = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes([*RED, *BLUE])
+    control = b"\x21\xf9\x04\x00\x02\x00\x00\x00"
+    frame = control + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + frame * n_frames + b"\x3b")
+    return path
+
+
 def use_hub(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Point huggingface_hub at an endpoint and a cache: it read its settings long ago."""
     settings = {
@@ -76,6 +87,14 @@ def use_hub(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     monkeypatch.setenv("HF_HOME", str(home))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what builds note about this machine out of the real home, in all processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

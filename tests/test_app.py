@@ -4,12 +4,15 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from retrieval import loading
+from retrieval.catalog import read_catalog, write_catalog
+from retrieval.presets import CHECKPOINTS
 from retrieval.search import encoder_of
 from retrieval.settings import ROOT, STARTER
 from retrieval.words import LANGUAGES, WORDS, say
@@ -202,3 +205,91 @@ def test_every_word_is_there_in_every_language():
     for key, translations in WORDS.items():
         assert len(translations) == len(LANGUAGES), key
         assert all(text.strip() for text in translations), key
+
+
+HOSTILE = {
+    "script.gif": "javascript://a.b/%0aalert(1)",
+    "file.gif": "file:///etc/hostname",
+    "data.gif": "data:image/gif;base64,R0lGODlh",
+    "upwards.gif": "../../secret.gif",
+    "system.gif": "/etc/hostname",
+}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle whose GIFs are all addresses that the page must not follow."""
+    from conftest import save_gif
+
+    from retrieval.build import build_index
+    from retrieval.open_clip_encoder import OpenClipEncoder
+
+    for number, name in enumerate(HOSTILE):
+        save_gif(tmp_path / "gifs" / name, [(40 * number, 0, 0), (0, 0, 40 * number)])
+    out = tmp_path / "bundle"
+    build_index(tmp_path / "gifs", out, OpenClipEncoder("mini"), copy_media=True)
+    records = read_catalog(out / "catalog.parquet")
+    changed = [
+        replace(r, uri=HOSTILE[f"{r.title}.gif"], source=HOSTILE["script.gif"], group=0)
+        for r in records
+    ]
+    write_catalog(changed, out / "catalog.parquet")
+    manifest = json.loads((out / "manifest.json").read_text())
+    for name in ("media/" + name for name in HOSTILE):
+        (out / name).unlink()
+        del manifest["files"][name]
+    size = (out / "catalog.parquet").stat().st_size
+    manifest["files"]["catalog.parquet"]["bytes"] = size
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("REACTION_INDEX", str(out))
+    return out
+
+
+def test_gif_with_an_address_of_another_scheme_is_shown_as_its_title(page: AppTest, hostile: Path):
+    loaded(page)
+    page.toggle(key="fold").set_value(False)
+    page.text_input(key="q").input("hello").run()
+    for play in (True, False):
+        page.toggle(key="play").set_value(play).run()
+        assert not page.exception and not page.error
+        assert all(name.removesuffix(".gif") in texts(page) for name in HOSTILE)
+        assert f"{len(HOSTILE)} GIFs cannot be shown" in page.warning[0].value
+        assert "--copy-media" in page.warning[0].value
+        assert not page.get("image") and not page.get("video")
+    next(b for b in page.button if b.key.startswith("why-")).click().run()
+    assert not page.exception and not page.get("link_button") and not page.get("download_button")
+    assert not page.get("image")
+    page.switch_page("views/library.py").run()
+    assert not page.exception and not page.get("image")
+    assert any(f"{len(HOSTILE)} GIFs cannot be shown" in w.value for w in page.warning)
+
+
+@pytest.mark.parametrize("make", [lambda folder: None, broken])
+def test_error_on_the_page_names_the_bundle_and_the_log_its_path(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog, make
+):
+    folder = tmp_path / "home of a person" / "gifs"
+    folder.parent.mkdir()
+    make(folder)
+    monkeypatch.setenv("REACTION_INDEX", str(folder))
+    loaded(page)
+    shown = page.error[0].value
+    assert "gifs" in shown and "--out gifs" in shown and "home of a person" not in shown
+    assert str(folder) in caplog.text
+
+
+def test_local_checkpoint_is_shown_without_its_path(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    shutil.copytree(CHECKPOINTS / "mini", tmp_path / "mine")
+    monkeypatch.setenv("REACTION_CHECKPOINT", f"local-dir:{tmp_path / 'mine'}")
+    loaded(page)
+    page.text_input(key="q").input("hello").run()
+    assert "local-dir:mine" in texts(page) and str(tmp_path) not in texts(page)
+    page.switch_page("views/about.py").run()
+    assert "local-dir:mine" in texts(page) and str(tmp_path) not in texts(page)
+
+
+def test_visitors_are_not_shown_tracebacks():
+    config = (ROOT / ".streamlit" / "config.toml").read_text()
+    assert 'showErrorDetails = "type"' in config

@@ -1,12 +1,14 @@
 """The page as a person meets it: a real server on loopback and a real Chromium."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from conftest import save_heavy_gif
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from retrieval.settings import ROOT
@@ -117,6 +119,25 @@ def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path:
     expect(pictures(page)).to_have_count(3)
     expect(pictures(page).first).to_have_attribute("alt", "nauseated-face.gif")
     expect(page.locator("video")).to_have_count(1)
+
+
+def test_reading_uploads_ends_when_the_person_leaves(browser: Browser, tmp_path: Path):
+    for number in range(10):
+        save_heavy_gif(tmp_path / f"{number}.gif", 1_600, 1_500 - number)  # seconds each
+    with serving() as server:
+        page = browser.new_page()
+        page.goto(server.address)
+        page.get_by_text("Rank my pictures instead").first.click()
+        page.locator("input[type=file]").last.set_input_files(sorted(tmp_path.glob("*.gif")))
+        expect(page.get_by_text("Reading your pictures")).to_be_visible(timeout=30_000)
+        start_s = server.processor_s()
+        time.sleep(1)
+        assert server.processor_s() - start_s > 0.3
+        page.close()
+        time.sleep(1.5)
+        start_s = server.processor_s()
+        time.sleep(1)
+        assert server.processor_s() - start_s < 0.3
 
 
 def test_why_more_like_this_and_the_permanent_address(page: Page):

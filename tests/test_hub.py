@@ -37,7 +37,7 @@ from retrieval.hub import Address, Snapshot, check_repo_id, upload
 from retrieval.open_clip_encoder import OpenClipEncoder
 from retrieval.publish import Publication, bundle_files, checkpoint_files
 from retrieval.search import Searcher
-from retrieval.serving import find_file
+from retrieval.serving import find_file, media_file
 from retrieval.settings import ROOT, STARTER
 from retrieval.space import WORKDIR, Space, assemble, write
 
@@ -404,6 +404,7 @@ def test_a_pulled_catalogue_cannot_hand_out_files_of_this_machine(
     records = read_catalog(local.path / "catalog.parquet")
     records[0] = replace(records[0], uri=str(secret))
     records[1] = replace(records[1], uri="media/../../../../secret.gif")
+    records[3] = replace(records[3], uri=f"file://x/../../..{secret}")
     write_catalog(records, local.path / "catalog.parquet")
     facts = local.path / "catalog.parquet"
     manifest = json.loads((local.path / "manifest.json").read_text())
@@ -416,12 +417,18 @@ def test_a_pulled_catalogue_cannot_hand_out_files_of_this_machine(
     with pytest.raises(BundleError, match="has not been opened yet"):
         find_file(HERE, records[2].id)
     pulled = Bundle.open(HERE)
-    assert [pulled.media_path(record) for record in pulled.records[:2]] == ["", ""]
-    for record in pulled.records[:2]:
+    refused = [*pulled.records[:2], pulled.records[3]]
+    assert [pulled.media_path(record) for record in refused] == ["", "", ""]
+    for record in refused:
         with pytest.raises(MediaError):
             find_file(HERE, record.id)
-    path, media_type = find_file(HERE, records[2].id)
-    assert path.is_relative_to(folder_of(HERE)) and media_type == "image/gif"
+    file = find_file(HERE, records[2].id)
+    assert file.path == (folder_of(HERE) / records[2].uri).resolve()
+    assert file.media_type == "image/gif"
+    (folder_of(HERE) / "media" / "unlisted.gif").symlink_to(secret)  # the manifest lacks it
+    unlisted = replace(records[2], uri="media/unlisted.gif")
+    with pytest.raises(MediaError):
+        media_file(folder_of(HERE), unlisted, pulled=True)
     assert Bundle.open(local.path).media_path(records[0]) == str(secret)  # here, it may
 
 

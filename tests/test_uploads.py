@@ -1,15 +1,19 @@
 """What a person uploads is ranked like a library, in memory, with a reason for each left out."""
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif
+from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif, save_heavy_gif
 from PIL import Image
 
-from retrieval import uploads
-from retrieval.errors import BundleError, SourceError
+from retrieval import pipeline, uploads
+from retrieval.errors import BundleError, BusyError, SourceError, StoppedError
+from retrieval.frames import convert_media
 from retrieval.search import Searcher
+from retrieval.turns import Turns
 
 
 def png(colour: tuple[int, int, int]) -> bytes:
@@ -47,3 +51,58 @@ def test_uploads_of_another_checkpoint_are_refused(encoder: FakeEncoder):
     collection = uploads.read_uploads([("a.png", png(RED))], encoder)
     with pytest.raises(BundleError, match="read with another checkpoint"):
         Searcher(collection, FakeEncoder("other"))
+
+
+def decoding_peak(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files were being decoded at each start of one."""
+    running: list[int] = []
+    peaks: list[int] = []
+
+    def slow(*args, **kwargs):
+        running.append(1)
+        peaks.append(len(running))
+        time.sleep(0.02)
+        try:
+            return convert_media(*args, **kwargs)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(pipeline, "convert_media", slow)
+    return peaks
+
+
+def test_one_file_is_decoded_at_a_time_however_many_people_upload(
+    encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    peaks = decoding_peak(monkeypatch)
+    people = [[(f"{i}.png", png((i, 9 * person, 50))) for i in range(5)] for person in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda files: uploads.read_uploads(files, encoder), people))
+    assert [len(collection.records) for collection in done] == [5] * 4
+    assert len(peaks) == 20 and max(peaks) == 1
+
+
+def test_uploads_beyond_the_bound_are_refused_with_one_sentence(encoder: FakeEncoder):
+    full = Turns(at_once=1, waiting=0)
+    with full.turn(lambda: False), pytest.raises(BusyError, match="Too many people"):
+        uploads.read_uploads([("a.png", png(RED))], encoder, turns=full)
+
+
+def test_reading_uploads_stops_soon_when_nobody_waits_for_them(
+    tmp_path: Path, encoder: FakeEncoder
+):
+    heavy = save_heavy_gif(tmp_path / "heavy.gif", 1_600, 1_500).read_bytes()
+    files = [(f"{i}.gif", heavy + bytes(i)) for i in range(5)]
+    start = time.monotonic()
+    with pytest.raises(StoppedError):
+        uploads.read_uploads(files, encoder, stop=lambda: time.monotonic() - start > 0.3)
+    assert time.monotonic() - start < 1.5
+    assert uploads.read_uploads([("a.png", png(RED))], encoder).records  # the turn is free again
+
+
+def test_still_of_an_upload_is_made_once(tmp_path: Path, encoder: FakeEncoder):
+    gif = save_gif(tmp_path / "x.gif", [GREEN, BLUE]).read_bytes()
+    collection = uploads.read_uploads([("x.gif", gif)], encoder)
+    still = collection.still(collection.records[0], 1, lambda: False)
+    assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((0, 0)) == BLUE
+    assert collection.still(collection.records[0], 1, lambda: True) is still

@@ -6,7 +6,7 @@ import streamlit as st
 
 from retrieval.presets import CHECKPOINTS
 from retrieval.settings import ROOT
-from views.common import library_name, searcher, words
+from views.common import library_name, searcher, visible, words
 
 BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
 REACTION_INDEX=index/mine make app"""
@@ -26,7 +26,9 @@ def page() -> None:
     st.subheader(words("loaded"))
     found = searcher()
     st.text(f"{library_name(found)}: {len(found.collection.records):,} GIFs")
-    st.text(f"{found.encoder.label}, dim {found.encoder.dim}, {found.encoder.fingerprint[:16]}")
+    st.text(
+        f"{visible(found.encoder.label)}, dim {found.encoder.dim}, {found.encoder.fingerprint[:16]}"
+    )
 
 
 def card(path: Path) -> str:

@@ -1,18 +1,29 @@
 """What the pages share: the language, the searcher, and the addresses of GIFs."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import streamlit as st
 
-from retrieval.bundle import folder_of
-from retrieval.catalog import Record, read_catalog
-from retrieval.errors import BundleError, SettingsError
+from retrieval.bounds import Stop
+from retrieval.bundle import Bundle, folder_of
+from retrieval.catalog import Record, is_web_address, read_catalog
+from retrieval.errors import BundleError, MediaError, SettingsError
+from retrieval.hub import is_address
 from retrieval.loading import Loading, loading
 from retrieval.search import Searcher
-from retrieval.serving import GIF_ROUTE, STILL_ROUTE
-from retrieval.settings import STARTER, Settings
+from retrieval.serving import GIF_ROUTE, STILL_ROUTE, MediaFile, media_file, png_of
+from retrieval.settings import ROOT, STARTER, Settings
+from retrieval.turns import Job
+from retrieval.visitors import without_paths
 from retrieval.words import LANGUAGES, say
+
+DRAW_EVERY_S = 0.25
+
+T = TypeVar("T")
 
 
 def words(key: str, **values: object) -> str:
@@ -35,7 +46,7 @@ def searcher() -> Searcher:
     asked = settings()
     found = loading(asked.index, asked.checkpoint)
     if found.error:
-        st.error(str(found.error))
+        st.error(visible(found.error))
         st.stop()
     if found.searcher is None and not found.wait(0.5):
         _show_progress(found)
@@ -77,21 +88,71 @@ def library_name(found: Searcher) -> str:
     return words("starter") if path == STARTER else found.collection.name
 
 
-def gif_address(record: Record) -> str | None:
-    """Where this server gives the GIF out; None where there is no server (in tests)."""
-    if "://" in record.uri:
+def media_of(record: Record, found: Searcher) -> MediaFile | None:
+    """The record's file, if there is one that may be shown."""
+    bundle = found.collection
+    if not isinstance(bundle, Bundle):
+        return None
+    try:
+        return media_file(bundle.path, record, pulled=bundle.origin is not None)
+    except (MediaError, OSError):
+        return None
+
+
+def gif_address(record: Record, found: Searcher) -> str | None:
+    """Where a browser gets the GIF; where there is no server (in tests), its path.
+
+    None if the GIF cannot be shown.
+    """
+    if is_web_address(record.uri):
         return record.uri
+    file = media_of(record, found)
+    if file is None:
+        return None
     origin = _origin()
-    suffix = Path(record.uri).suffix
-    return f"{origin}{GIF_ROUTE}/{record.id}{suffix}" if origin else None
+    return f"{origin}{GIF_ROUTE}/{record.id}{file.suffix}" if origin else str(file.path)
 
 
-def still_address(record: Record, frame: int) -> str | None:
-    """Where this server gives one frame of the GIF out as PNG."""
+def still_address(record: Record, frame: int, found: Searcher) -> str | bytes | None:
+    """Where this server gives one frame of the GIF out as PNG; without a server, the PNG.
+
+    The GIF's own address if that is elsewhere; None if it cannot be shown.
+    """
+    if is_web_address(record.uri):
+        return record.uri
+    file = media_of(record, found)
+    if file is None:
+        return None
     origin = _origin()
-    return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png" if origin else None
+    if not origin:
+        return png_of(file.path, frame)
+    return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png"
 
 
 def _origin() -> str | None:
     url = urlsplit(st.context.url or "")
     return f"{url.scheme}://{url.netloc}" if url.netloc else None
+
+
+def visible(text: object) -> str:
+    """An error or a label as visitors may read it: without the paths of this machine."""
+    folders: list[Path | str] = [ROOT, Path.home()]
+    with suppress(SettingsError):
+        given = Settings.read()
+        folders += [given.data, *([] if is_address(given.index) else [given.index])]
+    return without_paths(str(text), folders)
+
+
+def while_watched(work: Callable[[Stop], T], draw: Callable[[], object]) -> T:
+    """The result of work in a thread of its own, which ends when the visitor leaves.
+
+    `draw` is called several times a second meanwhile, and has to draw something: Streamlit
+    ends a script, if the visitor has left or has asked for something else, where it draws.
+    """
+    job = Job(work)
+    try:
+        while not job.wait(DRAW_EVERY_S):
+            draw()
+        return job.future.result()
+    finally:
+        job.leave()

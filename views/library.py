@@ -1,16 +1,14 @@
 """The library page: know your data."""
 
-from pathlib import Path
-
 import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from retrieval.catalog import Record
+from retrieval.catalog import is_web_address
 from retrieval.overview import near_duplicates, overview, project, sample_of
 from retrieval.search import Searcher
-from views.common import gif_address, library_name, searcher, words
+from views.common import gif_address, library_name, media_of, searcher, words
 
 THUMBNAIL_WIDTH = 96
 MAX_GROUPS_SHOWN = 20
@@ -29,19 +27,36 @@ def page() -> None:
 def counts(found: Searcher) -> None:
     """How many GIFs, frames and bytes; a warning where a licence is not known."""
     facts = overview(found)
-    size = sum(_size_bytes(found, record) for record in found.collection.records)
+    sizes = _sizes_bytes(found)
     with st.container(horizontal=True):
         st.metric(words("gifs"), f"{facts.n_gifs:,}")
         st.metric(words("frames"), f"{facts.n_frames:,}")
         st.metric(words("animated"), f"{facts.n_animated:,}")
-        st.metric(words("megabytes"), f"{size / 1e6:,.1f}")
+        st.metric(words("megabytes"), f"{sum(size or 0 for size in sizes) / 1e6:,.1f}")
     if facts.n_unknown_license:
         st.warning(words("unknown_license", n=facts.n_unknown_license))
+    records = found.collection.records
+    n_away = sum(
+        size is None and not is_web_address(record.uri)
+        for record, size in zip(records, sizes, strict=True)
+    )
+    if n_away:
+        st.warning(words("not_shown", n=n_away))
 
 
-def _size_bytes(found: Searcher, record: Record) -> int:
-    path = Path(found.collection.media_path(record))
-    return path.stat().st_size if path.is_file() else 0
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
+def _sizes_bytes(found: Searcher) -> list[int | None]:
+    """The size of each record's file; None where there is none that may be shown."""
+    manifest = getattr(found.collection, "manifest", None)
+    known = manifest.files if manifest else {}
+    sizes: list[int | None] = []
+    for record in found.collection.records:
+        if record.uri in known:
+            sizes.append(known[record.uri]["bytes"])
+        else:
+            file = media_of(record, found)
+            sizes.append(file.size_bytes if file else None)
+    return sizes
 
 
 def charts(found: Searcher) -> None:
@@ -52,7 +67,7 @@ def charts(found: Searcher) -> None:
             "license": [r.license or words("unknown") for r in records],
             "source": [r.source or words("unknown") for r in records],
             "duration": [r.duration_ms / 1000 for r in records],
-            "size": [_size_bytes(found, r) / 1000 for r in records],
+            "size": [(size or 0) / 1000 for size in _sizes_bytes(found)],
         }
     )
     for row in (("license", "source"), ("duration", "size")):
@@ -86,7 +101,7 @@ def the_map(found: Searcher) -> None:
             "y": places[:, 1],
             "title": [records[i].title[:60] for i in chosen],
             # Vega's tooltip shows a field of this name as a picture.
-            "image": [gif_address(records[i]) or "" for i in chosen],
+            "image": [gif_address(records[i], found) or "" for i in chosen],
         }
     )
     axis = alt.Axis(labels=False, ticks=False, grid=False, title=None, domain=False)
@@ -113,11 +128,11 @@ def duplicates(found: Searcher) -> None:
         with st.container(horizontal=True, border=True):
             for record in group:
                 with st.container(width=THUMBNAIL_WIDTH):
-                    st.image(
-                        gif_address(record) or found.collection.media_path(record),
-                        alt=record.title[:60],
-                        width="stretch",
-                    )
+                    title, address = record.title[:60], gif_address(record, found)
+                    if address is None:
+                        st.text(title)
+                    else:
+                        st.image(address, alt=title, width="stretch")
 
 
 def table(found: Searcher) -> None:

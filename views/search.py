@@ -3,23 +3,27 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import streamlit as st
 
-from retrieval.catalog import Record
+from retrieval.bounds import Stop
+from retrieval.catalog import Record, is_web_address
 from retrieval.errors import RetrievalError
 from retrieval.feedback import Vote, in_words, keep_vote, now
 from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
-from retrieval.serving import png_of
-from retrieval.uploads import Uploads, read_uploads
+from retrieval.uploads import Uploads, embed_upload, read_uploads
 from views.common import (
     gif_address,
     library_choices,
     library_name,
+    media_of,
     searcher,
     settings,
     still_address,
+    visible,
+    while_watched,
     words,
 )
 
@@ -75,7 +79,7 @@ def page() -> None:
         results = found.search(query, top_k, fold=fold, keep=keep)
         took_ms = 1000 * (time.perf_counter() - start)
     except RetrievalError as error:
-        st.error(str(error))
+        st.error(visible(error))
         return
     if like and not files:
         say_more_like(found, like)
@@ -197,23 +201,30 @@ def uploads(files: list[tuple[str, bytes]], found: Searcher) -> Uploads:
     key = [(name, len(data), hash(data)) for name, data in files]
     kept = st.session_state.get("uploads")
     if kept is None or kept[0] != key:
-        bar = st.progress(0.0, text=words("reading_pictures"))
+        asked = settings()
+        text = words("reading_pictures")
+        bar = st.progress(0.0, text=text)
+        n_done = 0
 
         def progress(done: int, total: int | None) -> None:
-            bar.progress(done / (total or len(files)), text=words("reading_pictures"))
+            nonlocal n_done
+            n_done = done
 
-        try:
-            asked = settings()
-            collection = read_uploads(
+        def read(stop: Stop) -> Uploads:
+            return read_uploads(
                 files,
                 found.encoder,
                 progress,
                 max_files=asked.max_files,
                 max_total_mb=asked.max_total_mb,
+                stop=stop,
             )
+
+        try:
+            collection = while_watched(read, lambda: bar.progress(n_done / len(files), text=text))
         except RetrievalError as error:
             bar.empty()
-            st.error(str(error))
+            st.error(visible(error))
             st.stop()
         bar.empty()
         kept = st.session_state.uploads = (key, collection)
@@ -233,10 +244,25 @@ def embed(question: Question, found: Searcher) -> np.ndarray:
         terms.append(Term(question.message))
     terms += chat_terms(question.chat)
     if question.picture:
-        terms.append(Term(found.embed_image(question.picture), question.picture_weight))
+        terms.append(Term(embedded(question.picture, found), question.picture_weight))
     if question.negative and question.negative_weight:
         terms.append(Term(question.negative, -question.negative_weight))
     return found.embed(terms)
+
+
+def embedded(picture: bytes, found: Searcher) -> np.ndarray:
+    """The uploaded picture's vector, made once for as long as it stays the same."""
+    key = (hash(picture), len(picture), found.encoder.fingerprint)
+    kept = st.session_state.get("picture")
+    if kept is None or kept[0] != key:
+        place, text = st.empty(), words("reading_pictures")
+        vector = while_watched(
+            lambda stop: embed_upload(picture, found, stop),
+            lambda: place.progress(0.0, text=text),
+        )
+        place.empty()
+        kept = st.session_state.picture = (key, vector)
+    return np.asarray(kept[1])
 
 
 def asked_in_words(question: Question, found: Searcher, like: str | None) -> str:
@@ -271,7 +297,7 @@ def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter, a
                 total=len(found.collection.records),
                 where=library_name(found),
                 ms=f"{took_ms:.0f}",
-                encoder=found.encoder.label,
+                encoder=visible(found.encoder.label),
             )
         )
         play = st.toggle(
@@ -282,6 +308,10 @@ def show(results: list[Result], found: Searcher, took_ms: float, keep: Filter, a
         st.info(words("nothing", min_score=keep.min_score) if low else words("nothing_filtered"))
     elif asked:
         st.caption(words("fits_where"))
+    if not isinstance(found.collection, Uploads):
+        n_away = sum(gif_address(result.record, found) is None for result in results)
+        if n_away:
+            st.warning(words("not_shown", n=n_away))
     with st.container(horizontal=True):
         for result in results:
             card(result, found, play, asked)
@@ -292,10 +322,11 @@ def card(result: Result, found: Searcher, play: bool, asked: str) -> None:
     record = result.record
     with st.container(border=True, width=CARD_WIDTH):
         playing = play or record.id == st.session_state.get("playing")
-        picture(result, found, playing)
+        is_shown = picture(result, found, playing)
         score = float(np.clip(result.score, 0, 1))
         st.progress(score, text=f"{result.score:.2f}")
-        st.text(clipped(record.title))
+        if is_shown:
+            st.text(clipped(record.title))
         if result.folded:
             st.caption(words("stands_for", n=len(result.folded)))
         with st.container(horizontal=True):
@@ -317,18 +348,27 @@ def _more_like(gif_id: str) -> None:
     st.query_params["like"] = gif_id[:16]
 
 
-def picture(result: Result, found: Searcher, playing: bool) -> None:
-    """The moving GIF, or the still of its best frame."""
+def picture(result: Result, found: Searcher, playing: bool) -> bool:
+    """The moving GIF, or the still of its best frame; its title if it cannot be shown.
+
+    Returns whether it can.
+    """
     record = result.record
     alt = clipped(record.title)
     data = uploaded(record, found)
-    is_film = Path(record.uri).suffix.lower() in (".mp4", ".webm")
-    if playing and is_film:
-        st.video(data or gif_address(record) or result.uri, autoplay=True, loop=True, muted=True)
-    elif playing:
-        st.image(data or gif_address(record) or result.uri, alt=alt, width="stretch")
+    shown: bytes | str | None
+    if playing:
+        shown = data or gif_address(record, found)
+        kind = Path(urlsplit(shown).path if isinstance(shown, str) else record.uri).suffix
     else:
-        st.image(still(record, result.best_frame, found), alt=alt, width="stretch")
+        shown, kind = still(record, result.best_frame, found), ".png"
+    if shown is None:
+        st.text(alt)
+    elif kind.lower() in (".mp4", ".webm"):
+        st.video(shown, autoplay=True, loop=True, muted=True)
+    else:
+        st.image(shown, alt=alt, width="stretch")
+    return shown is not None
 
 
 def uploaded(record: Record, found: Searcher) -> bytes | None:
@@ -336,11 +376,16 @@ def uploaded(record: Record, found: Searcher) -> bytes | None:
     return collection.data[record.id] if isinstance(collection, Uploads) else None
 
 
-def still(record: Record, frame: int, found: Searcher) -> bytes | str:
-    """One frame as st.image takes it: an address of ours, or the PNG itself."""
-    data = uploaded(record, found)
-    address = None if data else still_address(record, frame)
-    return address or png_of(data or Path(found.collection.media_path(record)), frame)
+def still(record: Record, frame: int, found: Searcher) -> bytes | str | None:
+    """One frame as st.image takes it, an address or the PNG; None if it cannot be shown."""
+    collection = found.collection
+    try:
+        if not isinstance(collection, Uploads):
+            return still_address(record, frame, found)
+        place = st.empty()
+        return while_watched(lambda stop: collection.still(record, frame, stop), place.empty)
+    except RetrievalError:
+        return None
 
 
 def details(result: Result, found: Searcher, asked: str) -> None:
@@ -351,11 +396,12 @@ def details(result: Result, found: Searcher, asked: str) -> None:
     with st.container(horizontal=True):
         for frame in result.frames:
             with st.container(width=STRIP_WIDTH):
-                st.image(
-                    still(record, frame.index, found),
-                    alt=f"{frame.time_ms / 1000:.1f} s",
-                    width="stretch",
-                )
+                time_s = f"{frame.time_ms / 1000:.1f} s"
+                shown = still(record, frame.index, found)
+                if shown is None:
+                    st.text(time_s)
+                else:
+                    st.image(shown, alt=time_s, width="stretch")
                 best = frame.index == result.best_frame
                 st.caption(f"**{frame.score:.2f}**" if best else f"{frame.score:.2f}")
     if asked:
@@ -367,7 +413,7 @@ def details(result: Result, found: Searcher, asked: str) -> None:
         ("attribution", record.attribution),
     ):
         st.text(f"{words(label)}: {value or words('unknown')}")
-    if record.source.startswith(("https://", "http://")):
+    if is_web_address(record.source):
         st.link_button(words("from"), record.source)
     if result.folded:
         st.text(words("same"))
@@ -411,7 +457,7 @@ def vote(result: Result, found: Searcher, asked: str) -> None:
     try:
         keep_vote(settings().data, answer)
     except RetrievalError as error:
-        st.error(str(error))
+        st.error(visible(error))
         return
     votes[asked, record.id] = answer
 
@@ -419,18 +465,18 @@ def vote(result: Result, found: Searcher, asked: str) -> None:
 def take(record: Record, found: Searcher) -> None:
     """Download, link, Markdown."""
     st.subheader(words("take"))
-    path = Path(found.collection.media_path(record))
     data = uploaded(record, found)
-    if data or path.is_file():
+    file = media_of(record, found)
+    if data or file:
         st.download_button(
             words("download"),
-            data or path.read_bytes(),
-            file_name=path.name,
+            data or (file.path.read_bytes() if file else b""),
+            file_name=Path(record.uri).name,
             icon=":material/download:",
             on_click="ignore",
         )
-    address = None if data else gif_address(record)
-    if address:
+    address = None if data else gif_address(record, found)
+    if address and is_web_address(address):
         title = clipped(record.title).replace("[", "(").replace("]", ")")
         st.caption(words("link"))
         st.code(address, language=None)
