@@ -80,11 +80,11 @@ def count_mp4_samples(data: bytes) -> int:
 
 
 def count_units(codec: str, extradata: bytes, packet: bytes | memoryview) -> int:
-    """How often a decoder may go over the whole picture for one packet of a film.
+    """How often a decoder goes over the picture for one packet of a film, at most.
 
-    At most once for each unit that the packet is divided into: NAL units of H.264 and HEVC
-    (ISO/IEC 14496-15), open bitstream units of AV1 (section 5.3 of its specification).
-    Packets of other codecs are not divided, or by 8 at most.
+    Once for each NAL unit of H.264 and HEVC (ISO/IEC 14496-15), for each frame of AV1
+    (section 5.3 of its specification). A packet of VP8 or VP9 holds 8 frames at most; those
+    of the other codecs are not looked into.
     """
     if codec in ("h264", "hevc"):
         count = bytes(packet).count(b"\0\0\1")  # of units that are told apart by start codes
@@ -92,7 +92,7 @@ def count_units(codec: str, extradata: bytes, packet: bytes | memoryview) -> int
         if len(extradata) > size_at and extradata[0] == 1:
             count = max(count, _count_nal_units(packet, 1 + (extradata[size_at] & 3)))
         return count
-    return _count_av1_units(packet) if codec in ("libdav1d", "av1") else 1
+    return _count_av1_frames(packet) if codec in ("libdav1d", "av1") else 1
 
 
 def _count_nal_units(packet: bytes | memoryview, size_bytes: int) -> int:
@@ -107,10 +107,11 @@ def _count_nal_units(packet: bytes | memoryview, size_bytes: int) -> int:
     return count
 
 
-def _count_av1_units(packet: bytes | memoryview) -> int:
-    """
-    >>> _count_av1_units(bytes([0x12, 0, 0x32, 2, 9, 9, 0x30, 9]))
-    3
+def _count_av1_frames(packet: bytes | memoryview) -> int:
+    """Open bitstream units that are a frame (6), or the header of one (3).
+
+    >>> _count_av1_frames(bytes([0x12, 0, 0x32, 2, 9, 9, 0x30, 9]))
+    2
     """
     count = at = 0
     while at < len(packet):
@@ -126,7 +127,7 @@ def _count_av1_units(packet: bytes | memoryview) -> int:
                 if byte < 0x80 or shift == 56:
                     break
         at += size
-        count += 1
+        count += header >> 3 & 15 in (3, 6)
     return count
 
 

@@ -222,7 +222,7 @@ def test_file_of_millions_of_empty_parts_is_refused_at_once(kind: str):
 
 def test_packet_of_slices_without_end_is_refused_before_it_is_decoded():
     """Each slice of a few bytes goes over the whole picture, in one call of the decoder."""
-    side, options = 1_600, {"preset": "ultrafast", "bf": "0"}
+    side, options = 640, {"preset": "ultrafast", "bf": "0"}
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=10, options=options)
@@ -236,7 +236,7 @@ def test_packet_of_slices_without_end_is_refused_before_it_is_decoded():
         many.pts, many.dts = packets[1].pts, packets[1].dts
         container.mux(many)
     start = time.thread_time()
-    with pytest.raises(MediaError, match="max_decoded_pixels is 4,000,000,000, this has"):
+    with pytest.raises(MediaError, match=r"max_units is 500, this has \d"):
         read_media(file.getvalue())
     assert time.thread_time() - start < 0.5
 
