@@ -17,9 +17,11 @@ from pathlib import Path
 import streamlit as st
 import uvicorn
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrieval.errors import BusyError, MediaError, RetrievalError, SettingsError, StoppedError
 from retrieval.loading import loading
@@ -37,7 +39,8 @@ GUARDED = {  # a file that poses as media is never run as a page of ours
 STOP_S = 2  # for answers that are under way when the server is ended
 STILLS = Stills()
 
-_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
+_ADDRESS = re.compile(rf"{GIF_ROUTE}/\w+\.\w+|{STILL_ROUTE}/\w+/\w+\.png", re.ASCII)
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def main() -> None:
@@ -120,9 +123,22 @@ def refuse(error: Exception) -> Response:
     return PlainTextResponse(text, status_code=404, headers=GUARDED)
 
 
-def give_nothing(request: Request) -> Response:
-    """What is answered at an address below ours that is none, instead of the page."""
-    return refuse(MediaError("No GIF at this address."))
+class RefuseOtherAddresses:
+    """Answer 404 at addresses below ours that are none; Streamlit would show the page there.
+
+    It comes before Streamlit's own checks, which answer 400 to some.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_ours = scope["type"] == "http" and path.startswith((f"{GIF_ROUTE}/", f"{STILL_ROUTE}/"))
+        if is_ours and not _ADDRESS.fullmatch(path):
+            await refuse(MediaError("No GIF at this address."))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -149,7 +165,7 @@ else:
         routes=[
             Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", give_gif),
             Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame}}.png", give_still),
-            *(Route(f"{route}/{{rest:path}}", give_nothing) for route in (GIF_ROUTE, STILL_ROUTE)),
         ],
+        middleware=[Middleware(RefuseOtherAddresses)],
         lifespan=until_stopped,
     )

@@ -4,9 +4,11 @@ import json
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -25,6 +27,36 @@ def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch)
     assert loading.loading(tmp_path / "none") is failed
     monkeypatch.setattr(loading, "RETRY_AFTER_S", 0.0)
     assert loading.loading(tmp_path / "none") is not failed
+
+
+def test_message_waits_for_a_few_pictures_of_an_upload_and_not_for_all(encoder):
+    """The page's encoder, asked for a message while it encodes many pictures."""
+    order: list[str] = []
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(type(encoder)):
+        def encode_pixels(self, pixels):
+            begun.set()
+            may_go_on.wait(10)
+            order.append(f"{len(pixels)} pictures")
+            return super().encode_pixels(pixels)
+
+        def encode_text(self, texts):
+            order.append("message")
+            return super().encode_text(texts)
+
+    one_thread = loading.OneThreadEncoder(Slow())
+    pictures = [np.full((2, 2, 3), 20 * i + 1, np.uint8) for i in range(10)]
+    with ThreadPoolExecutor(2) as pool:
+        uploading = pool.submit(one_thread.encode_pixels, pictures)
+        begun.wait(10)
+        asking = pool.submit(one_thread.encode_text, ["red"])
+        while not one_thread._worker._work_queue.qsize():
+            time.sleep(0.01)
+        may_go_on.set()
+        asking.result(10)
+        assert np.array_equal(uploading.result(10), encoder.encode_pixels(pictures))
+    assert order == ["4 pictures", "message", "4 pictures", "2 pictures"]
 
 
 @pytest.fixture

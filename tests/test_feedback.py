@@ -314,7 +314,7 @@ def test_an_answer_that_cannot_be_kept_is_said(served: tuple[Page, Path]):
     page.goto("/?q=thank+you&k=4")
     dialog = why(page)
     answer(dialog, "Yes").click()
-    expect(dialog.get_by_text(f"cannot be kept in {data}")).to_be_visible()
+    expect(dialog.get_by_text(f"cannot be kept in {data.name} (")).to_be_visible()
     data.unlink()
     answer(dialog, "No").click()  # and once it can, it is
     assert not lines(data, 1)[0]["fits"]

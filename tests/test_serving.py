@@ -149,6 +149,9 @@ def test_gif_route_refuses_what_is_no_media_file_of_the_bundle(
         "gif/",
         "gif/a%2Fb.gif",
         "gif/..%2F..%2Fsecret.gif",
+        "gif/../secret.gif",
+        "gif/a%00b.gif",
+        "gif/%FF.gif",
         f"gif/{'f' * 5_000}.gif",
         f"gif/{id_of('picture')}.gif%2Fx",
         f"still/{id_of('picture')}/{'9' * 5_000}.png",
@@ -161,13 +164,8 @@ def test_gif_route_refuses_what_is_no_media_file_of_the_bundle(
 )
 def test_absurd_address_is_404_and_names_no_path(address: str, folder: Path, path: str):
     answer = get(f"{address}/{path}")
-    # Streamlit itself answers 400 to what climbs upwards
-    assert answer.status == 404 or (answer.status == 400 and ".." in path)
+    assert answer.status == 404 and answer.headers["x-content-type-options"] == "nosniff"
     assert str(folder).encode() not in answer.body and b"bundle" not in answer.body
-
-
-def test_nul_in_an_address_is_refused(address: str):
-    assert get(f"{address}/gif/a%00b.gif").status in (400, 404)
 
 
 def test_media_type_is_that_of_the_content_and_the_answer_is_guarded(address: str, folder: Path):

@@ -136,11 +136,11 @@ def _origin() -> str | None:
 
 def visible(text: object) -> str:
     """An error or a label as visitors may read it: without the paths of this machine."""
-    folders: list[Path | str] = [ROOT, Path.home()]
+    folders: list[Path | str] = []
     with suppress(SettingsError):
         given = Settings.read()
-        folders += [given.data, *([] if is_address(given.index) else [given.index])]
-    return without_paths(str(text), folders)
+        folders = [given.data, *([] if is_address(given.index) else [given.index])]
+    return without_paths(str(text), folders, [ROOT, Path.home()])
 
 
 def while_watched(work: Callable[[Stop], T], draw: Callable[[], object]) -> T:

@@ -1,5 +1,6 @@
 """The search page: ask in any form, read the answers, take one."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -457,6 +458,7 @@ def vote(result: Result, found: Searcher, asked: str) -> None:
     try:
         keep_vote(settings().data, answer)
     except RetrievalError as error:
+        logging.getLogger(__name__).error("%s", error)
         st.error(visible(error))
         return
     votes[asked, record.id] = answer
