@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ from retrieval.embeddings import (
     FrameEmbeddings,
     GifFrames,
     read_embeddings,
+    shards_in,
     write_shard,
 )
 from retrieval.encoder import Encoder, label_of
@@ -62,6 +64,7 @@ VECTORS = "vectors.faiss"
 EXACT = "vectors.f16"
 MEDIA = "media"
 _SCRATCH = "vectors.f32"
+_WRITTEN_BY = re.compile(rb'"written_by":\s*"%s ' % NAME.encode())
 
 
 # What reading a damaged Parquet file, index or manifest may raise.
@@ -344,17 +347,26 @@ def _check_file(place: _Place, file: Path, size: int) -> None:
 
 
 def owned_files(folder: Path) -> tuple[str, ...] | None:
-    """The files of a bundle, as a manifest of any format version lists them, itself last.
+    """The bundle's files: those that its manifest lists, and those of fixed names; itself last.
 
-    None if the folder holds no such manifest, so that nothing in it counts as ours.
+    None if the folder holds no manifest of a bundle, of whatever format version, so that
+    nothing in it is ours. A damaged manifest counts as long as it says who wrote it.
     """
     try:
-        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if not str(known["written_by"]).startswith(NAME) or not known["fingerprint"]:
+        if not (folder / MANIFEST).is_file():  # reading a named pipe would not end
             return None
-        return (*(name for name in known["files"] if stays_inside(name)), MANIFEST)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        text = (folder / MANIFEST).read_bytes()
+        if not _WRITTEN_BY.search(text):
+            return None
+    except OSError:
         return None
+    try:
+        listed = [name for name in json.loads(text)["files"] if stays_inside(name)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        listed = []
+    fixed = [CATALOG, VECTORS, EXACT]
+    fixed += [f"{EMBEDDINGS}/{shard.name}" for shard in shards_in(folder / EMBEDDINGS)]
+    return (*dict.fromkeys([*listed, *fixed]), MANIFEST)
 
 
 class BundleWriter:

@@ -150,6 +150,8 @@ def check_output(out: Path) -> Path:
 
 def owned_files(folder: Path) -> tuple[str, ...] | None:
     """The files of an export, as its description lists them, itself last; None if it is none."""
+    if not (folder / DESCRIPTION).is_file():
+        return None
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         names = [name for name in described["files"] if stays_inside(name)]

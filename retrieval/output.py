@@ -174,13 +174,12 @@ class StagedFolder:
 
     def _bring_along(self) -> None:
         for name in self._others_in(self.out):
-            source, target = self.out / name, self.path / name
-            if not os.path.lexists(target):
+            if _is_free(self.path, name):
                 _link_or_copy(self.out, self.path, name)
-            elif not _is_same(source, target):
+            elif not _is_same(self.out / name, self.path / name):
                 raise OutputError(
-                    f"{source} is not a file of the index, and would be overwritten by one. Move "
-                    f"it away, or name another folder. The old index is untouched."
+                    f"{self.out / name} is not a file of the index, and would be overwritten by "
+                    f"one. Move it away, or name another folder. The old index is untouched."
                 )
 
     def _make_way(self, folder: Path) -> None:
@@ -271,6 +270,17 @@ def _link_or_copy(old: Path, new: Path, name: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
+def _is_free(folder: Path, name: str) -> bool:
+    """Whether a file of this name could be put there: nothing has it, and no parent is a file."""
+    try:
+        os.lstat(folder / name)
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        pass
+    return False
+
+
 def _is_same(one: Path, other: Path) -> bool:
     """Whether two entries are one file, or have the same content."""
     if one.is_symlink() or other.is_symlink():
@@ -278,6 +288,8 @@ def _is_same(one: Path, other: Path) -> bool:
         return both and os.readlink(one) == os.readlink(other)
     if one.is_dir() or other.is_dir():
         return one.is_dir() and other.is_dir()
+    if not other.exists():  # a parent of it is a file
+        return False
     if os.path.samefile(one, other):
         return True
     return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
@@ -291,7 +303,7 @@ def _remove(folder: Path, owned: Sequence[str], successor: Path) -> None:
     """
     others = [name for name in _walk(folder) if name not in set(owned)]
     for name in others:
-        if not os.path.lexists(successor / name):
+        if _is_free(successor, name):
             _link_or_copy(folder, successor, name)
     if not all(_is_same(folder / name, successor / name) for name in others):
         return

@@ -57,11 +57,6 @@ def a_web_app(out: Path) -> None:
     (out / "manifest.json").write_text('{"name": "my app", "files": {}}')
 
 
-def a_damaged_manifest(out: Path) -> None:
-    out.mkdir()
-    (out / MANIFEST).write_text('{"written_by": "clip-reaction-search 0.1.0", ')
-
-
 def a_file(out: Path) -> None:
     out.write_text("mine")
 
@@ -84,7 +79,6 @@ def a_link_to_a_folder_of_other_files(out: Path) -> None:
     [
         a_folder_of_other_files,
         a_web_app,
-        a_damaged_manifest,
         a_file,
         a_place_below_a_file,
         a_link_to_itself,
@@ -254,7 +248,7 @@ def test_other_files_survive_a_kill_at_every_step_of_a_commit(
             # what remains of the process does not clean up, either
             patched.setattr(StagedFolder, "__exit__", lambda self, *raised: None)
             staged = StagedFolder(out, owned_files)
-            for name in owned_files(out) or ():
+            for name in [name for name in owned_files(out) or () if (out / name).is_file()]:
                 (staged.path / name).parent.mkdir(parents=True, exist_ok=True)
                 (staged.path / name).write_bytes((out / name).read_bytes())
             for name in ("unlink", "rename"):
@@ -280,7 +274,7 @@ def test_other_files_survive_a_kill_at_every_step_of_a_commit(
 def test_manifest_that_names_files_outside_deletes_nothing_there(tmp_path: Path):
     (tmp_path / "diary.txt").write_text("mine")
     (tmp_path / "b").mkdir()
-    manifest = {"written_by": "clip-reaction-search 9", "fingerprint": "f"}
+    manifest: dict[str, object] = {"written_by": "clip-reaction-search 9"}
     manifest["files"] = {"../diary.txt": {}, str(tmp_path / "diary.txt"): {}, "old.bin": {}}
     (tmp_path / "b" / MANIFEST).write_text(json.dumps(manifest))
     (tmp_path / "b" / "old.bin").touch()
