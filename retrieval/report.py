@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -123,8 +124,12 @@ def as_text(report: BuildReport) -> str:
 def check_report(file: Path) -> None:
     """OutputError unless a report may be written to the file: a new one, or an older report."""
     try:
-        with file.open("rb") as there:
-            ours = not (head := there.read(HEAD_BYTES)) or TITLE in head
+        if stat.S_ISREG(file.stat().st_mode):
+            with file.open("rb") as there:
+                head = there.read(HEAD_BYTES)
+            ours = not head or TITLE in head
+        else:
+            ours = not file.is_dir()  # nothing is lost that goes to a device or a pipe
     except FileNotFoundError:
         ours = not file.is_symlink() and file.absolute().parent.is_dir()
     except OSError:

@@ -93,10 +93,10 @@ def truncated_index(folder: Path) -> Path:
             lambda tmp: ["build_index", STARTER / "media", "--out", tmp / "b", "--model", "x"],
             "Unknown checkpoint",
         ),
-        (lambda tmp: ["build_index", STARTER / "media", "--out", "."], "Expected a folder's name"),
+        (lambda tmp: ["build_index", STARTER / "media", "--out", "."], "is the working folder"),
         (
             lambda tmp: ["build_index", STARTER / "media", "--out", ROOT / "README.md" / "b"],
-            "cannot be written: Not a directory",
+            "is a file; expected a folder",
         ),
         (
             lambda tmp: [
