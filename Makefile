@@ -52,16 +52,16 @@ evaluate: $(VENV)/.ready-train
 	$(BIN)/python scripts/evaluate.py --all
 
 benchmark: $(VENV)/.ready
-	$(BIN)/python scripts/benchmark.py
+	$(BIN)/python -m benchmarks
 
 measure: $(VENV)/.ready-dev
-	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python scripts/measure_page.py
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m benchmarks.page
 
 # The Space as it would go up, run without Docker; needs root.
 space: $(VENV)/.ready
 	rm -rf artifacts/space artifacts/space-image
 	$(BIN)/python scripts/deploy_space.py me/reactions --dry-run artifacts/space
-	$(BIN)/python scripts/run_space.py artifacts/space --into artifacts/space-image
+	$(BIN)/python -m tests.support.run_space artifacts/space --into artifacts/space-image
 
 clean:
 	rm -rf $(VENV) artifacts

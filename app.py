@@ -24,10 +24,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrieval.errors import BusyError, MediaError, RetrievalError, SettingsError, StoppedError
-from retrieval.loading import loading
-from retrieval.serving import GIF_ROUTE, STILL_ROUTE, Stills, check_frame, find_file
-from retrieval.settings import Settings
-from retrieval.words import LANGUAGES
+from retrieval.web import (
+    GIF_ROUTE,
+    LANGUAGES,
+    STILL_ROUTE,
+    Settings,
+    Stills,
+    check_frame,
+    find_file,
+    loading,
+)
 
 KEPT = {"Cache-Control": "public, max-age=86400"}  # an id is a hash: its bytes never change
 GUARDED = {  # a file that poses as media is never run as a page of ours

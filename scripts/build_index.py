@@ -17,11 +17,22 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
-from retrieval.build import DEFAULT_POOLING, build_index, check_output
-from retrieval.bundle import POOLINGS, read_manifest
-from retrieval.encoder import (
+from benchmarks.machine_limit import matmul_gflops
+from retrieval.build import (
+    BuildReport,
+    as_html,
+    as_json,
+    as_text,
+    build_index,
+    check_output,
+    check_report,
+    open_source,
+)
+from retrieval.cli.console import parser_for, progress_bar, run
+from retrieval.encoders import (
     DEVICES,
     PRECISIONS,
+    PRESETS,
     RUNTIMES,
     Encoder,
     export_folder,
@@ -29,14 +40,8 @@ from retrieval.encoder import (
     load_encoder,
 )
 from retrieval.errors import BundleError, CheckpointError, HubOfflineError, StorageError
-from retrieval.frames import DEFAULT_FRAMES, Limits
-from retrieval.index import KINDS
-from retrieval.limit import matmul_gflops
-from retrieval.presets import PRESETS
-from retrieval.report import BuildReport, as_html, as_json, as_text, check_report
-from retrieval.sources import open_source
-
-from _cli import parser_for, progress_bar, run
+from retrieval.library import DEFAULT_POOLING, KINDS, POOLINGS, read_manifest
+from retrieval.media import DEFAULT_FRAMES, Limits
 
 
 def main() -> None:
@@ -151,8 +156,8 @@ def encoder_for(
     with suppress(HubOfflineError):  # then open_clip holds the checkpoint from before
         if find_export(model, pretrained):
             return encoder
-    from retrieval.export import export_encoder
-    from retrieval.open_clip_encoder import OpenClipEncoder
+    from retrieval.encoders.export import export_encoder
+    from retrieval.encoders.open_clip import OpenClipEncoder
 
     if not isinstance(encoder, OpenClipEncoder) or encoder.device != "cpu":
         return encoder

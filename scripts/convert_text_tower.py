@@ -13,9 +13,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from retrieval.presets import CHECKPOINTS
-
-from _cli import parser_for, run
+from retrieval.cli.console import parser_for, run
+from retrieval.encoders import CHECKPOINTS
 
 ORIGINAL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")

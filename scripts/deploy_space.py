@@ -12,11 +12,10 @@ python scripts/deploy_space.py me/reactions --bundle index/mine --dry-run /tmp/s
 import shlex
 from pathlib import Path
 
+from retrieval.cli.console import parser_for, print_upload, run
 from retrieval.hub import check_repo_id, is_address, upload
-from retrieval.settings import ROOT, STARTER
-from retrieval.space import assemble, write
-
-from _cli import parser_for, print_upload, run
+from retrieval.paths import ROOT, STARTER
+from retrieval.publishing import assemble, write
 
 
 def main() -> None:
@@ -65,7 +64,8 @@ def main() -> None:
     print("Variables:", ", ".join(given))
     if args.dry_run:
         write(space, args.dry_run)
-        command = ["python", "scripts/run_space.py", str(args.dry_run), "--into", "EMPTY_FOLDER"]
+        command = ["python", "-m", "tests.support.run_space", str(args.dry_run)]
+        command += ["--into", "EMPTY_FOLDER"]
         command += [word for variable in given for word in ("--variable", variable)]
         print(f"Written to {args.dry_run}; nothing was sent. Run it here: {shlex.join(command)}")
         return

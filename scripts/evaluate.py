@@ -11,21 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.cli.console import parser_for, progress_bar, run
+from retrieval.encoders import CHECKPOINTS
 from retrieval.evaluation import (
     Row,
+    art,
     evaluate_animations,
     evaluate_messages,
     evaluate_style,
+    load_messages,
     nearest_similarity,
 )
-from retrieval.presets import CHECKPOINTS
+from retrieval.paths import STARTER
 from retrieval.search import Searcher
-from retrieval.settings import STARTER
-from retrieval.training import art
-from retrieval.training.corpus import TRAIN_HANDS, load_messages
+from retrieval.training.corpus import TRAIN_HANDS
 from retrieval.training.trainer import text_only_embedder
-
-from _cli import parser_for, progress_bar, run
 
 
 def main() -> None:

@@ -12,19 +12,15 @@ python scripts/export_encoder.py --model mini --precision int8 --calibration my-
 import time
 from pathlib import Path
 
-from retrieval.bundle import MEDIA
-from retrieval.catalog import Record
-from retrieval.encoder import Encoder, export_folder
-from retrieval.evaluation import relevant_to
-from retrieval.export import check_output, export_encoder
-from retrieval.frames import read_media
-from retrieval.metrics import hit_rate_at_k, overlap_at_k, ranks_of
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.settings import STARTER
-from retrieval.sources import open_source
-from retrieval.training.corpus import load_messages
-
-from _cli import parser_for, run
+from retrieval.build import open_source
+from retrieval.cli.console import parser_for, run
+from retrieval.encoders import Encoder, export_folder
+from retrieval.encoders.export import check_output, export_encoder
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.evaluation import hit_rate_at_k, load_messages, overlap_at_k, ranks_of, relevant_to
+from retrieval.library import MEDIA, Record
+from retrieval.media import read_media
+from retrieval.paths import STARTER
 
 N_PICTURES = 300
 

@@ -14,10 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from retrieval.feedback import Summary, Tally, read_votes, summarize
-from retrieval.settings import Settings
-
-from _cli import parser_for, run
+from retrieval.cli.console import parser_for, run
+from retrieval.web import Settings, Summary, Tally, read_votes, summarize
 
 MESSAGE_CHARS = 70
 

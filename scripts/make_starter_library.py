@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from retrieval.decoders import on_white
+from retrieval.cli.console import parser_for, run
 from retrieval.errors import SourceError
+from retrieval.evaluation import art, load_starter
+from retrieval.media import on_white
 from retrieval.output import require_empty
-from retrieval.training import art, corpus
-
-from _cli import parser_for, run
 
 SIDE = 128
 # The originals show 72 frames of 42 ms. Every second one, at the hundredths of a
@@ -43,7 +42,7 @@ def main() -> None:
 
     emoji = {e.key: e for e in art.load_emoji(args.cache)}
     files = art.animations(args.cache)
-    keys = [art.key_of_char(char) for char in corpus.load_starter()]
+    keys = [art.key_of_char(char) for char in load_starter()]
     missing = [k for k in keys if k not in files or k not in emoji]
     if missing:
         raise SourceError(f"No animation for {', '.join(missing)}; see data/starter.json.")

@@ -10,10 +10,9 @@ python scripts/search.py "thank you!" --index hf://datasets/OWNER/NAME
 
 from pathlib import Path
 
+from retrieval.cli.console import parser_for, print_upload, run
 from retrieval.hub import check_repo_id, upload
-from retrieval.publish import bundle_files
-
-from _cli import parser_for, print_upload, run
+from retrieval.publishing import bundle_files
 
 
 def main() -> None:

@@ -12,10 +12,9 @@ python scripts/build_index.py my-gifs/ --out index/mine --model hf-hub:OWNER/NAM
 import tempfile
 from pathlib import Path
 
+from retrieval.cli.console import parser_for, print_upload, run
 from retrieval.hub import check_repo_id, upload
-from retrieval.publish import checkpoint_files
-
-from _cli import parser_for, print_upload, run
+from retrieval.publishing import checkpoint_files
 
 
 def main() -> None:

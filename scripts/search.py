@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from retrieval.cli.console import parser_for, progress_bar, run
 from retrieval.errors import QueryError
 from retrieval.hub import is_address
+from retrieval.paths import STARTER
 from retrieval.search import DEFAULT_TOP_K, Result, Searcher, check_message
-from retrieval.settings import STARTER
-
-from _cli import parser_for, progress_bar, run
 
 
 def main() -> None:

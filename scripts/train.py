@@ -10,13 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from retrieval.encoder import LOCAL_DIR, export_folder
-from retrieval.export import export_encoder
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.presets import CHECKPOINTS
-from retrieval.training import art, corpus, trainer
-
-from _cli import parser_for, progress_bar, run
+from retrieval.cli.console import parser_for, progress_bar, run
+from retrieval.encoders import CHECKPOINTS, LOCAL_DIR, export_folder
+from retrieval.encoders.export import export_encoder
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.evaluation import art
+from retrieval.training import corpus, trainer
 
 
 def main() -> None:

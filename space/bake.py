@@ -7,10 +7,10 @@ so that it answers faster and starts without torch.
 
 import sys
 
-from retrieval.encoder import checkpoint_folder, export_folder, find_export
+from retrieval.encoders import checkpoint_folder, export_folder, find_export
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
-from retrieval.settings import Settings
+from retrieval.web import Settings
 
 
 def main() -> None:
@@ -24,8 +24,8 @@ def main() -> None:
     # One that lies in a folder is part of the application, which is not ours to write to.
     if find_export(name, pretrained) or checkpoint_folder(name):
         return
-    from retrieval.export import export_encoder  # torch, which only such a checkpoint needs
-    from retrieval.open_clip_encoder import OpenClipEncoder
+    from retrieval.encoders.export import export_encoder
+    from retrieval.encoders.open_clip import OpenClipEncoder
 
     out = export_folder(name, pretrained, "float32")
     print(f"Exporting {searcher.encoder.label} to {out} …")

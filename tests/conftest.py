@@ -12,9 +12,9 @@ import pytest
 from hub_stand_in import WRITER, HubStandIn
 from PIL import Image
 
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
-from retrieval.search import Searcher
+from retrieval.build.build import build_index
+from retrieval.library.bundle import Bundle
+from retrieval.search.searcher import Searcher
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -104,7 +104,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]
         use_hub(server.endpoint, tmp_path / "hf", monkeypatch)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.setenv("HF_TOKEN", WRITER)
-        monkeypatch.setattr("retrieval.bundle._pulled", {})
+        monkeypatch.setattr("retrieval.library.bundle._pulled", {})
         yield server
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from retrieval import loading
-from retrieval.catalog import read_catalog, write_catalog
-from retrieval.presets import CHECKPOINTS
-from retrieval.search import encoder_of
-from retrieval.settings import ROOT, STARTER
-from retrieval.words import LANGUAGES, WORDS, say
+from retrieval.encoders.presets import CHECKPOINTS
+from retrieval.library.catalog import read_catalog, write_catalog
+from retrieval.paths import ROOT, STARTER
+from retrieval.search.searcher import encoder_of
+from retrieval.web import loader as loading
+from retrieval.web.translations import LANGUAGES, WORDS, say
 
 
 def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch):
@@ -196,8 +196,8 @@ def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
 ):
     from conftest import save_gif
 
-    from retrieval.build import build_index
-    from retrieval.open_clip_encoder import OpenClipEncoder
+    from retrieval.build.build import build_index
+    from retrieval.encoders.open_clip import OpenClipEncoder
 
     folder = tmp_path / "hostile"
     titles = {"a.gif": "<script>alert(1)</script>", "b.gif": "x" * 10_000}
@@ -253,8 +253,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle whose GIFs are all addresses that the page must not follow."""
     from conftest import save_gif
 
-    from retrieval.build import build_index
-    from retrieval.open_clip_encoder import OpenClipEncoder
+    from retrieval.build.build import build_index
+    from retrieval.encoders.open_clip import OpenClipEncoder
 
     for number, name in enumerate(HOSTILE):
         save_gif(tmp_path / "gifs" / name, [(40 * number, 0, 0), (0, 0, 40 * number)])

@@ -11,10 +11,9 @@ import pytest
 from conftest import save_heavy_gif
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from retrieval.settings import ROOT
-
-from _browser import chromium
-from _server import serving
+from retrieval.paths import ROOT
+from tests.support.browser import chromium
+from tests.support.server import serving
 
 ARTIFACTS = ROOT / "artifacts"
 

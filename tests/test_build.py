@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import RED, FakeEncoder, save_gif
 
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
+from retrieval.build.build import build_index
+from retrieval.embedding.pipeline import AHEAD, WAITING, WORKERS, Pipeline, Work
 from retrieval.errors import SourceError
-from retrieval.pipeline import AHEAD, WAITING, WORKERS, Pipeline, Work
+from retrieval.library.bundle import Bundle
 
 
 def vectors_by_id(bundle: Bundle) -> dict[str, np.ndarray]:

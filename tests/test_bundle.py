@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import FakeEncoder
 
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
+from retrieval.build.build import build_index
 from retrieval.errors import BundleError
-from retrieval.search import Searcher
+from retrieval.library.bundle import Bundle
+from retrieval.search.searcher import Searcher
 
 
 def test_save_then_open_gives_the_same(bundle: Bundle, encoder: FakeEncoder):

@@ -19,14 +19,16 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, FakeEncoder, save_gif
 
-from retrieval import bundle as bundles
-from retrieval import journal, pipeline
-from retrieval.build import build_index
-from retrieval.bundle import MANIFEST, Bundle
-from retrieval.checked import sha256_of
-from retrieval.downloads import Downloader
-from retrieval.embeddings import GifFrames, write_shard
+from retrieval.build import state as journal
+from retrieval.build.build import build_index
+from retrieval.build.downloads import Downloader
+from retrieval.embedding import pipeline
 from retrieval.errors import BundleError, OutputError
+from retrieval.hub.verify import sha256_of
+from retrieval.library import bundle as bundles
+from retrieval.library.bundle import Bundle
+from retrieval.library.embeddings import GifFrames, write_shard
+from retrieval.library.manifest import MANIFEST
 
 SHARD = Path("embeddings/part-00000.parquet")
 
@@ -105,7 +107,7 @@ def test_flipped_bit_in_embeddings_is_not_carried_over(tmp_path: Path, source: P
 
 
 def test_one_damaged_shard_of_several_costs_its_own_gifs(tmp_path: Path, source, monkeypatch):
-    monkeypatch.setattr(bundles, "ROWS_PER_SHARD", 10)
+    monkeypatch.setattr("retrieval.library.writer.ROWS_PER_SHARD", 10)
     out = tmp_path / "b"
     build_index(source, out, FakeEncoder())
     expected = contents(out)
@@ -160,7 +162,9 @@ class QuietHandler(SimpleHTTPRequestHandler):
 def test_gifs_of_a_server_that_is_gone_are_embedded_from_their_copies(
     tmp_path: Path, source: Path, damaged: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("retrieval.incremental.Downloader", partial(Downloader, backoff_s=0.0))
+    monkeypatch.setattr(
+        "retrieval.build.incremental.Downloader", partial(Downloader, backoff_s=0.0)
+    )
     handler = partial(QuietHandler, directory=str(source))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -5,10 +5,9 @@ import re
 import pytest
 
 from retrieval.errors import SpaceError
-from retrieval.settings import ROOT
-
-import _dockerfile
-from _dockerfile import KNOWN, parse
+from retrieval.paths import ROOT
+from tests.support import dockerfile as _dockerfile
+from tests.support.dockerfile import KNOWN, parse
 
 
 def test_the_examples_in_docstrings_hold():

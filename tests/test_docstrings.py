@@ -4,19 +4,16 @@ import doctest
 
 import pytest
 
-from retrieval import (
-    cards,
-    containers,
-    duplicates,
-    emoji_text,
-    feedback,
-    frames,
-    hub,
-    items,
-    metrics,
-    search,
-    space,
-)
+from retrieval.build import items
+from retrieval.encoders import emoji_text
+from retrieval.evaluation import metrics
+from retrieval.hub import client as hub
+from retrieval.library import duplicates
+from retrieval.media import formats as containers
+from retrieval.media import frames
+from retrieval.publishing import cards, space
+from retrieval.search import query as search
+from retrieval.web import feedback
 
 MODULES = [
     cards, containers, duplicates, emoji_text, feedback, frames, hub, items, metrics, search, space,

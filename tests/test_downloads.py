@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from conftest import BLUE, RED, FakeEncoder, save_gif
 
-from retrieval.build import build_index
-from retrieval.downloads import MAX_REDIRECTS, Downloader, Fetched
+from retrieval.build.build import build_index
+from retrieval.build.downloads import MAX_REDIRECTS, Downloader, Fetched
+from retrieval.build.host_limits import DOWN_AFTER
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
-from retrieval.politeness import DOWN_AFTER
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -317,7 +317,9 @@ def test_host_that_answers_again_is_slow_no_more(server, gif):
 
 
 def test_build_postpones_a_silent_host(server, silent_root, gif, tmp_path, monkeypatch):
-    monkeypatch.setattr("retrieval.incremental.Downloader", partial(Downloader, timeout_s=0.2))
+    monkeypatch.setattr(
+        "retrieval.build.incremental.Downloader", partial(Downloader, timeout_s=0.2)
+    )
     addresses = [f"{silent_root}/{i}.gif" for i in range(100)]
     server.answers["/a.gif"] = [send(200, gif)]
     (tmp_path / "list.txt").write_text("\n".join([*addresses, f"{server.root}/a.gif"]))

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval import duplicates
-from retrieval.duplicates import group
-from retrieval.embeddings import join
-from retrieval.encoder import load_encoder
-from retrieval.pipeline import Pipeline, Work
-from retrieval.settings import STARTER
-
-from _edits import make_copies
+from benchmarks.edits import make_copies
+from retrieval.embedding.pipeline import Pipeline, Work
+from retrieval.encoders.load import load_encoder
+from retrieval.library import duplicates
+from retrieval.library.duplicates import group
+from retrieval.library.embeddings import join
+from retrieval.paths import STARTER
 
 NAMES = ("brain", "clapping-hands", "fire", "robot")
 EDITED = ("resize", "webp", "mp4", "trim", "retime")  # 1.00 of these are found

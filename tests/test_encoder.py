@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from retrieval.emoji_text import spell_out
+from retrieval.encoders.emoji_text import spell_out
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.presets import CHECKPOINTS, PRESETS
 from retrieval.errors import CheckpointError
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.presets import CHECKPOINTS, PRESETS
-from retrieval.settings import STARTER
+from retrieval.paths import STARTER
 
 TINY = {
     "model_cfg": {

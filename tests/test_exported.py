@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from retrieval.encoder import find_export, load_encoder
+from retrieval.encoders.export import export_encoder
+from retrieval.encoders.load import find_export, load_encoder
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.openvino import ExportedEncoder
+from retrieval.encoders.preprocess import Preprocess
+from retrieval.encoders.presets import CHECKPOINTS
 from retrieval.errors import CheckpointError
-from retrieval.export import export_encoder
-from retrieval.exported import ExportedEncoder
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.preprocess import Preprocess
-from retrieval.presets import CHECKPOINTS
-from retrieval.settings import ROOT, STARTER
-from retrieval.training.corpus import load_messages
+from retrieval.evaluation.data import load_messages
+from retrieval.paths import ROOT, STARTER
 
 TEXTS = ["I got the job 🎉", "why?? :(", "안녕하세요 naïve &amp; x_y", "word " * 200, "I'll"]
 TOWERS = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
@@ -150,7 +150,9 @@ def test_a_search_from_the_shell_needs_neither_torch_nor_open_clip():
 
 def test_openvino_reports_to_nobody(tmp_path: Path):
     """It would, from its import on, and leave an id in the home folder."""
-    program = "from retrieval.encoder import load_encoder; load_encoder('mini').encode_text(['a'])"
+    program = (
+        "from retrieval.encoders.load import load_encoder; load_encoder('mini').encode_text(['a'])"
+    )
     command = [sys.executable, "-c", program]
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}  # no CI in it
     subprocess.run(command, check=True, cwd=ROOT, env=environment)

@@ -17,15 +17,14 @@ from streamlit.testing.v1 import AppTest
 from test_app import loaded
 from test_scripts import run, run_json
 
-from retrieval import feedback
-from retrieval.bundle import read_manifest
 from retrieval.errors import FeedbackError
-from retrieval.feedback import VOTES, Tally, Vote, in_words, keep_vote, read_votes, summarize
-from retrieval.settings import ROOT, STARTER
-from retrieval.words import say
-
-from _browser import chromium
-from _server import serving
+from retrieval.library.manifest import read_manifest
+from retrieval.paths import ROOT, STARTER
+from retrieval.web import feedback
+from retrieval.web.feedback import VOTES, Tally, Vote, in_words, keep_vote, read_votes, summarize
+from retrieval.web.translations import say
+from tests.support.browser import chromium
+from tests.support.server import serving
 
 VOTE = Vote(
     "2026-01-02T03:04:05.000006+00:00",

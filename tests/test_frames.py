@@ -16,10 +16,11 @@ import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, save_gif
 from PIL import Image, ImageDraw
 
-from retrieval.containers import gif_standalone_frames
-from retrieval.decoders import on_white
 from retrieval.errors import MediaError
-from retrieval.frames import SUFFIXES, Limits, read_media
+from retrieval.media.decoders import on_white
+from retrieval.media.formats import gif_standalone_frames
+from retrieval.media.frames import SUFFIXES, read_media
+from retrieval.media.limits import Limits
 
 WHITE, CLEAR = (255, 255, 255), (0, 0, 0, 0)
 FOUR = (RED, GREEN, BLUE, YELLOW)

@@ -24,22 +24,23 @@ from hub_stand_in import READER, HubStandIn
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
-from retrieval import checked
-from retrieval.build import build_index
-from retrieval.bundle import Bundle, folder_of
-from retrieval.cards import data_card, license_id, model_card, split_front_matter
-from retrieval.catalog import read_catalog, write_catalog
-from retrieval.encoder import export_folder, load_encoder
+from retrieval.build.build import build_index
+from retrieval.encoders.checkpoint import export_folder
+from retrieval.encoders.export import export_encoder
+from retrieval.encoders.load import load_encoder
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.openvino import ExportedEncoder
 from retrieval.errors import BundleError, CheckpointError, HubError, MediaError, RetrievalError
-from retrieval.export import export_encoder
-from retrieval.exported import ExportedEncoder
-from retrieval.hub import Address, Snapshot, check_repo_id, upload
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.publish import Publication, bundle_files, checkpoint_files
-from retrieval.search import Searcher
-from retrieval.serving import find_file, media_file
-from retrieval.settings import ROOT, STARTER
-from retrieval.space import WORKDIR, Space, assemble, write
+from retrieval.hub import verify as checked
+from retrieval.hub.client import Address, Snapshot, check_repo_id, upload
+from retrieval.library.bundle import Bundle, folder_of
+from retrieval.library.catalog import read_catalog, write_catalog
+from retrieval.paths import ROOT, STARTER
+from retrieval.publishing.cards import data_card, license_id, model_card, split_front_matter
+from retrieval.publishing.space import WORKDIR, Space, assemble, write
+from retrieval.publishing.uploads import Publication, bundle_files, checkpoint_files
+from retrieval.search.searcher import Searcher
+from retrieval.web.routes import find_file, media_file
 
 HERE = "hf://datasets/me/gifs"
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, FakeEncoder, save_gif
 
-from retrieval import journal
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
+from retrieval.build import state as journal
+from retrieval.build.build import build_index
 from retrieval.errors import BundleError, SourceError
-from retrieval.frames import Limits
-from retrieval.settings import ROOT
+from retrieval.library.bundle import Bundle
+from retrieval.media.limits import Limits
+from retrieval.paths import ROOT
 
 
 class CountingEncoder(FakeEncoder):
@@ -62,7 +62,7 @@ def test_a_second_run_embeds_nothing_and_changes_nothing(tmp_path: Path, library
 
 def test_unchanged_files_are_not_even_read(tmp_path: Path, library: Path, monkeypatch):
     build(library, tmp_path / "b")
-    monkeypatch.setattr("retrieval.incremental.read_bytes", None)
+    monkeypatch.setattr("retrieval.build.incremental.read_bytes", None)
     report, _ = build(library, tmp_path / "b")
     assert report.n_gifs == 4
 
@@ -114,7 +114,7 @@ def test_a_bound_that_became_stricter_holds_for_what_is_known(tmp_path: Path, li
 
 def test_a_build_that_dies_goes_on_where_it_was(tmp_path: Path, library: Path, monkeypatch):
     monkeypatch.setattr(journal, "PART_FRAMES", 1)
-    monkeypatch.setattr("retrieval.pipeline.BATCH_SIZE", 1)
+    monkeypatch.setattr("retrieval.embedding.pipeline.BATCH_SIZE", 1)
 
     class Dying(CountingEncoder):
         def encode_pixels(self, pixels):
@@ -204,12 +204,14 @@ def test_killed_ten_times_the_bundle_equals_that_of_an_undisturbed_build(tmp_pat
         command = [sys.executable, "-c", program, str(library), str(tmp_path / out)]
         return subprocess.Popen(command)
 
+    begun = time.monotonic()
     assert start("whole").wait(60) == 0
+    whole_s = time.monotonic() - begun
     moments = random.Random(0)
     killed = 0
     for _ in range(10):
         process = start("killed")
-        time.sleep(moments.uniform(0.3, 1.2))
+        time.sleep(moments.uniform(0.3, 1.0) * whole_s)
         killed += process.poll() is None
         process.kill()  # SIGKILL
         process.wait()

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.index import FRAMES_PER_GIF, SyntheticLibrary
 from retrieval.errors import BundleError, RetrievalError
-from retrieval.index import (
+from retrieval.library.faiss_index import (
     FLAT_COMPONENTS,
     KINDS,
     IndexKindError,
@@ -15,8 +16,6 @@ from retrieval.index import (
     map_vectors,
     plan_index,
 )
-
-from _bench_index import FRAMES_PER_GIF, SyntheticLibrary
 
 DIM = 64
 APPROXIMATE = [kind for kind in KINDS if kind != "flat"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif
 
-from retrieval.build import build_index
-from retrieval.bundle import Manifest, read_manifest
-from retrieval.catalog import Record
-from retrieval.local_builds import folders_of, media_folders, register_build
+from retrieval.build.build import build_index
+from retrieval.library.catalog import Record
+from retrieval.library.local_builds import folders_of, media_folders, register_build
+from retrieval.library.manifest import Manifest, read_manifest
 
 
 @pytest.fixture(autouse=True)

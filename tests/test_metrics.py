@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieval import metrics
+from retrieval.evaluation import metrics
 
 
 def test_ranks_of_the_relevant_columns():

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif
 
-from retrieval.build import build_index
-from retrieval.bundle import MANIFEST, Bundle, BundleWriter, owned_files, read_manifest
+from retrieval.build.build import build_index
+from retrieval.build.report import check_report
+from retrieval.encoders.export import check_output as check_export_output
 from retrieval.errors import BundleError, OutputError
-from retrieval.export import check_output as check_export_output
+from retrieval.library.bundle import Bundle
+from retrieval.library.manifest import MANIFEST, owned_files, read_manifest
+from retrieval.library.writer import BundleWriter
 from retrieval.output import MARKER, StagedFolder, _exchange, require_empty, resolve_output
-from retrieval.report import check_report
-from retrieval.settings import ROOT
+from retrieval.paths import ROOT
 
 SCRIPTS = ROOT / "scripts"
 
@@ -33,7 +35,8 @@ def content_of(folder: Path) -> dict[str, bytes | str]:
 
 
 def run_script(name: str, *args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / name), *map(str, args)]
+    program = name.split() if name.startswith("-m ") else [str(SCRIPTS / name)]
+    command = [sys.executable, *program, *map(str, args)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
 
@@ -326,7 +329,7 @@ def test_export_refuses_a_folder_of_other_files(tmp_path: Path):
     "command",
     [
         ("deploy_space.py", "me/reactions", "--dry-run", "OUT"),
-        ("run_space.py", "SPACE", "--into", "OUT"),
+        ("-m tests.support.run_space", "SPACE", "--into", "OUT"),
         ("make_starter_library.py", "--out", "OUT"),
         ("train.py", "--out", "OUT"),
     ],
@@ -335,7 +338,7 @@ def test_export_refuses_a_folder_of_other_files(tmp_path: Path):
 def test_other_commands_refuse_a_path_that_holds_other_files(
     tmp_path: Path, command: tuple[str, ...], make: Callable[[Path], None]
 ):
-    if command[0] == "run_space.py" and os.geteuid() != 0:
+    if command[0].endswith("run_space") and os.geteuid() != 0:
         pytest.skip("running a Space without Docker takes root")
     make(tmp_path / "out")
     before = content_of(tmp_path)

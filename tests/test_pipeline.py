@@ -12,8 +12,8 @@ import pytest
 from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif
 from PIL import Image
 
+from retrieval.embedding.pipeline import Pipeline, Work
 from retrieval.errors import StoppedError, UnavailableError
-from retrieval.pipeline import Pipeline, Work
 
 
 def pieces(folder: Path, count: int) -> Iterator[Work[int]]:

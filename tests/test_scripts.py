@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import save_gif
 
-from retrieval.settings import ROOT, STARTER
+from retrieval.paths import ROOT, STARTER
 
 
 def run(script: str, *args: object) -> subprocess.CompletedProcess[str]:
@@ -117,11 +117,17 @@ def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expe
 
 @pytest.mark.parametrize(
     "script",
-    ["build_index", "export_encoder", "search", "evaluate", "train", "benchmark",
-        "measure_page", "make_starter_library",
-     "convert_text_tower", "publish_index", "publish_model", "deploy_space", "run_space",
+    ["build_index", "export_encoder", "search", "evaluate", "train", "make_starter_library",
+     "convert_text_tower", "publish_index", "publish_model", "deploy_space",
      "feedback"],
 )  # fmt: skip
 def test_every_script_explains_itself(script: str):
     done = run(script, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout and "default" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.page", "tests.support.run_space"])
+def test_every_tool_explains_itself(module: str):
+    command = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "usage:" in done.stdout

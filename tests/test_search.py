@@ -8,12 +8,13 @@ import pytest
 from conftest import BLUE, RED, FakeEncoder, save_gif
 from PIL import Image
 
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
-from retrieval.embeddings import FrameEmbeddings
+from retrieval.build.build import build_index
 from retrieval.errors import MediaError, QueryError
-from retrieval.index import VectorIndex
-from retrieval.search import MAX_MESSAGE_CHARS, Filter, Searcher, Term, chat_terms
+from retrieval.library.bundle import Bundle
+from retrieval.library.embeddings import FrameEmbeddings
+from retrieval.library.faiss_index import VectorIndex
+from retrieval.search.query import MAX_MESSAGE_CHARS, Filter, Term, chat_terms
+from retrieval.search.searcher import Searcher
 
 
 def titles(results) -> list[str]:
@@ -110,8 +111,8 @@ def test_top_k_finds_enough_gifs_when_one_gif_owns_the_nearest_frames(
     for i in range(12):
         save_gif(folder / f"b-{i:02}.gif", [(200, 20 * i, 0)])
     build_index(folder, tmp_path / "b", encoder, frames=40, pooling="best_frame")
-    monkeypatch.setattr("retrieval.search.MIN_CANDIDATES", 4)
-    monkeypatch.setattr("retrieval.search.CANDIDATES_PER_RESULT", 1)
+    monkeypatch.setattr("retrieval.search.searcher.MIN_CANDIDATES", 4)
+    monkeypatch.setattr("retrieval.search.searcher.CANDIDATES_PER_RESULT", 1)
     results = Searcher(Bundle.open(tmp_path / "b"), encoder).ask("red", top_k=6)
     assert titles(results) == ["a long", "b 00", "b 01", "b 02", "b 03", "b 04"]
 

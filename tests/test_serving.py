@@ -23,13 +23,12 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.types import Message
 
-from retrieval.build import build_index
-from retrieval.catalog import Record, read_catalog, write_catalog
-from retrieval.embeddings import GifFrames, write_shard
+from retrieval.build.build import build_index
 from retrieval.errors import MediaError
-from retrieval.serving import Stills, check_frame, find_file
-
-from _server import Server, serving
+from retrieval.library.catalog import Record, read_catalog, write_catalog
+from retrieval.library.embeddings import GifFrames, write_shard
+from retrieval.web.routes import Stills, check_frame, find_file
+from tests.support.server import Server, serving
 
 SECRET = b"GIF89a of the host"
 HEAVY_FRAME = 1_500  # some seconds of decoding away

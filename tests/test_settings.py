@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from conftest import FakeEncoder
 
-from retrieval import search
-from retrieval.encoder import label_of, split_label
+from retrieval.encoders.checkpoint import label_of, split_label
 from retrieval.errors import SettingsError
-from retrieval.settings import ROOT, STARTER, Settings
+from retrieval.paths import ROOT, STARTER
+from retrieval.search import searcher as search
+from retrieval.web.settings import Settings
 
 
 def test_nothing_said_serves_the_starter_library_and_collects_nothing(monkeypatch):

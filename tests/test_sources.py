@@ -20,11 +20,11 @@ import pytest
 from conftest import BLUE, GREEN, RED, save_gif
 from PIL import Image
 
-from retrieval.build import build_index
+from retrieval.build.build import build_index
+from retrieval.build.folders import open_source
+from retrieval.build.items import Item, LeftOut, Source
+from retrieval.build.report import as_text
 from retrieval.errors import SourceError
-from retrieval.items import Item, LeftOut
-from retrieval.report import as_text
-from retrieval.sources import Source, open_source
 
 
 @pytest.fixture(autouse=True)
@@ -608,7 +608,8 @@ def test_a_data_set_that_cannot_be_one_says_what_to_do(tmp_path: Path):
 
 def test_without_a_network_a_data_set_of_the_hub_is_one_sentence():
     code = (
-        "from retrieval.sources import open_source; from retrieval.errors import SourceError\n"
+        "from retrieval.build import open_source\n"
+        "from retrieval.errors import SourceError\n"
         "import sys; assert 'datasets' not in sys.modules\n"
         "try: open_source('dataset:nobody/nothing')\n"
         "except SourceError as error: print(error)"

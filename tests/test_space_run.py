@@ -17,11 +17,10 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from retrieval.errors import OutputError, SpaceError
-from retrieval.settings import ROOT
-
-from _browser import chromium
-from _container import Container, Image, build, children_of, running
-from _server import serving
+from retrieval.paths import ROOT
+from tests.support.browser import chromium
+from tests.support.container import Container, Image, build, children_of, running
+from tests.support.server import serving
 
 ARTIFACTS = ROOT / "artifacts"
 MEDIA = ROOT / "index" / "starter" / "media"
@@ -259,7 +258,7 @@ def test_the_script_runs_a_space_until_it_is_ended(tmp_path: Path):
         CMD ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
         """,
     )
-    command = [sys.executable, str(ROOT / "scripts" / "run_space.py"), str(context)]
+    command = [sys.executable, "-m", "tests.support.run_space", str(context)]
     command += ["--into", str(tmp_path / "image")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import FakeEncoder
 
-from retrieval import journal
-from retrieval.build import build_index
-from retrieval.bundle import Bundle
+from retrieval.build import state as journal
+from retrieval.build.build import build_index
 from retrieval.errors import OutputError, StorageError
+from retrieval.library.bundle import Bundle
 
 DISK_BYTES = 512 * 1024
 

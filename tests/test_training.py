@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.presets import CHECKPOINTS
 from retrieval.errors import SourceError
-from retrieval.open_clip_encoder import OpenClipEncoder
-from retrieval.presets import CHECKPOINTS
-from retrieval.training import art, augment, corpus, trainer
+from retrieval.evaluation import art, data
+from retrieval.training import augment, corpus, trainer
 from retrieval.training.corpus import Text
 
 SHAPES = {
@@ -98,22 +99,22 @@ def test_a_message_wants_all_of_its_answers_alike():
 
 
 def test_every_reaction_category_has_several_animations_and_held_out_messages():
-    reactions = corpus.load_reactions()
-    starter = set(corpus.load_starter())
+    reactions = data.load_reactions()
+    starter = set(data.load_starter())
     assert len(reactions) == 43
     assert all(len(set(chars) & starter) >= 3 for chars in reactions.values())
     assert 200 <= len(starter) <= 300
-    test = corpus.load_messages("test")
+    test = data.load_messages("test")
     assert all(sum(m.category == c for m in test) >= 3 for c in reactions)
-    trained = {m.text for hand in corpus.TRAIN_HANDS for m in corpus.load_messages(hand)}
-    assert not trained & {m.text for m in test + corpus.load_messages("dev")}
+    trained = {m.text for hand in corpus.TRAIN_HANDS for m in data.load_messages(hand)}
+    assert not trained & {m.text for m in test + data.load_messages("dev")}
 
 
 def test_a_message_file_that_is_damaged_is_said(tmp_path: Path):
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "dev.jsonl").write_text('{"text": "no category"}\n')
     with pytest.raises(SourceError, match=r"dev\.jsonl, line 1: expected text and a category"):
-        corpus.load_messages("dev", tmp_path)
+        data.load_messages("dev", tmp_path)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retrieval import turns
 from retrieval.errors import BusyError, StoppedError
-from retrieval.turns import Job, SharedJobs, Turns
+from retrieval.web import turns
+from retrieval.web.turns import Job, SharedJobs, Turns
 
 
 def never() -> bool:

@@ -9,11 +9,12 @@ import pytest
 from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif, save_heavy_gif
 from PIL import Image
 
-from retrieval import pipeline, uploads
+from retrieval.embedding import pipeline
 from retrieval.errors import BundleError, BusyError, SourceError, StoppedError
-from retrieval.frames import convert_media
-from retrieval.search import Searcher
-from retrieval.turns import Turns
+from retrieval.media.frames import convert_media
+from retrieval.search.searcher import Searcher
+from retrieval.web import uploads
+from retrieval.web.turns import Turns
 
 
 def png(colour: tuple[int, int, int]) -> bytes:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from retrieval.presets import CHECKPOINTS
-from retrieval.settings import ROOT
+from retrieval.encoders import CHECKPOINTS
+from retrieval.paths import ROOT
 from views.common import library_name, searcher, visible, words
 
 BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2

@@ -8,18 +8,26 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from retrieval.bounds import Stop
-from retrieval.bundle import Bundle, folder_of
-from retrieval.catalog import Record, is_web_address, read_catalog
 from retrieval.errors import BundleError, MediaError, SettingsError
 from retrieval.hub import is_address
-from retrieval.loading import Loading, loading
+from retrieval.library import Bundle, Record, folder_of, is_web_address, read_catalog
+from retrieval.media import Stop
+from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
-from retrieval.serving import GIF_ROUTE, STILL_ROUTE, MediaFile, media_file, png_of
-from retrieval.settings import ROOT, STARTER, Settings
-from retrieval.turns import Job
-from retrieval.visitors import without_paths
-from retrieval.words import LANGUAGES, say
+from retrieval.web import (
+    GIF_ROUTE,
+    LANGUAGES,
+    STILL_ROUTE,
+    Job,
+    Loading,
+    MediaFile,
+    Settings,
+    loading,
+    media_file,
+    png_of,
+    say,
+    without_paths,
+)
 
 DRAW_EVERY_S = 0.25
 

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from retrieval.catalog import is_web_address
-from retrieval.overview import near_duplicates, overview, project, sample_of
+from retrieval.library import is_web_address
 from retrieval.search import Searcher
+from retrieval.web import near_duplicates, overview, project, sample_of
 from views.common import gif_address, library_name, media_of, searcher, words
 
 THUMBNAIL_WIDTH = 96

@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import streamlit as st
 
-from retrieval.bounds import Stop
-from retrieval.catalog import Record, is_web_address
 from retrieval.errors import RetrievalError
-from retrieval.feedback import Vote, in_words, keep_vote, now
+from retrieval.library import Record, is_web_address
+from retrieval.media import Stop
 from retrieval.search import Filter, Result, Searcher, Term, chat_terms, check_message
-from retrieval.uploads import Uploads, embed_upload, read_uploads
+from retrieval.web import Uploads, Vote, embed_upload, in_words, keep_vote, now, read_uploads
 from views.common import (
     gif_address,
     library_choices,

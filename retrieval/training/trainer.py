@@ -29,11 +29,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from retrieval.emoji_text import spell_out
+from retrieval.encoders import CHECKPOINTS, spell_out
+from retrieval.encoders.open_clip import CONFIG, TRAINED_PART, load_folder
 from retrieval.errors import OutputError
-from retrieval.open_clip_encoder import CONFIG, TRAINED_PART, load_folder
-from retrieval.presets import CHECKPOINTS
-from retrieval.training.art import SMILEYS, Emoji
+from retrieval.evaluation.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
 from retrieval.training.corpus import Text
 

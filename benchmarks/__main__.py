@@ -1,0 +1,118 @@
+"""Time what a person waits for, on the starter bundle; measure kinds of index.
+
+query    a warm query (encode + search + group), a message after the other
+command  the whole search command, imports included, as a process of its own
+
+These take minutes, and are not part of "all":
+
+start       a cold start of the page, from its process to the first answer in a browser, and
+            its memory; needs requirements-dev.txt; five minutes
+build       GIFs a second against the plain loop of open_clip's README and against the
+            machine's limit, agreement, and a second run over 10,000 files; ten minutes
+duplicates  precision and recall on edited copies of the bundle's GIFs; five minutes
+index       build time, memory, recall and speed of each kind of index on synthetic
+            libraries; a million vectors take six minutes and 3 GB of temporary files
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.build import measure_build
+from benchmarks.duplicates import measure_duplicates
+from benchmarks.index import measure_sizes
+from retrieval.cli.console import parser_for, run
+from retrieval.evaluation import load_messages
+from retrieval.library import MEDIA
+from retrieval.paths import ROOT, STARTER
+from retrieval.search import Searcher
+
+WHAT = ("all", "query", "command", "start", "build", "duplicates", "index")
+
+
+def main() -> None:
+    parser = parser_for(__doc__)
+    parser.add_argument("what", nargs="?", choices=WHAT, default="all", help="which of them")
+    parser.add_argument("--index", type=Path, default=STARTER, metavar="BUNDLE")
+    parser.add_argument("--runs", type=int, default=5, help="runs of the command, of a start")
+    parser.add_argument(
+        "--gifs",
+        type=int,
+        metavar="N",
+        help="build: how many GIFs (default 48); duplicates: the first N only",
+    )
+    parser.add_argument(
+        "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
+    )
+    parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
+    parser.add_argument("--dim", type=int, default=512, help="components a vector, for `index`")
+    args = parser.parse_args()
+    if args.what == "start":
+        from benchmarks.cold_start import measure_start  # a browser, which the others do without
+
+        measure_start(args.runs)
+        return
+    if args.what == "build":
+        measure_build(args.gifs or 48, args.files)
+        return
+    if args.what == "duplicates":
+        measure_duplicates(args.index / MEDIA, Searcher.open(args.index).encoder, args.gifs)
+        return
+    if args.what == "index":
+        measure_sizes(args.sizes, args.dim)
+        return
+    print(f"{os.cpu_count()} cores; medians, with the 5th and 95th percentile")
+    if args.what in ("all", "query"):
+        time_queries(args.index)
+    if args.what in ("all", "command"):
+        time_command(args.index, args.runs)
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
+
+
+def time_queries(index: Path) -> None:
+    searcher = Searcher.open(index)
+    messages = [m.text for m in load_messages("test")]
+    encode_ms, search_ms = [], []
+    for message in messages[:20] + messages:  # the first twenty warm up
+        start = time.perf_counter()
+        vector = searcher.encoder.encode_text([message])[0]
+        encoded = time.perf_counter()
+        searcher.search(vector)
+        encode_ms.append(1000 * (encoded - start))
+        search_ms.append(1000 * (time.perf_counter() - encoded))
+    encode, search = np.array(encode_ms[20:]), np.array(search_ms[20:])
+    n = len(searcher.collection.records)
+    print(f"warm query over {n} GIFs, {len(messages)} messages: {_spread(encode + search)} ms")
+    print(f"  encode {_spread(encode)} ms, search and group {_spread(search)} ms")
+
+
+def time_command(index: Path, runs: int) -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "search.py"),
+        "I got the job 🎉",
+        "--index",
+        str(index),
+    ]
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    print(f"whole search command, {runs} runs: {_spread(np.array(seconds))} s")
+
+
+def _spread(values: np.ndarray) -> str:
+    low, middle, high = np.percentile(values, [5, 50, 95])
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,271 @@
+"""A source of media to an index bundle; again, and only what is new is embedded.
+
+    source → incremental run (pipeline, journal) → embeddings → groups, index, catalogue, media
+
+The bundle at `out` serves until the new one is whole, and a build that is killed goes on
+where it was. One bad file never stops the build and never shifts its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from retrieval.build.folders import FolderSource, open_source
+from retrieval.build.incremental import Earlier, IncrementalRun, Progress
+from retrieval.build.items import Source
+from retrieval.build.report import BuildReport
+from retrieval.build.state import Journal
+from retrieval.encoders import Encoder
+from retrieval.errors import OutputError, SourceError
+from retrieval.library import (
+    DEFAULT_POOLING,
+    DESCRIBED,
+    MEDIA,
+    BundleWriter,
+    Manifest,
+    Record,
+    group,
+    owned_files,
+    register_build,
+)
+from retrieval.media import DEFAULT_FRAMES, Limits, media_suffix
+from retrieval.output import check_replaceable, free_path, recover, resolve_output, storage_errors
+
+# What a source folder says about its files travels with them.
+KEPT_BESIDE = ("metadata.jsonl", "metadata.csv", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
+METADATA = "metadata.jsonl"
+
+
+def build_index(
+    source: Source | Path | str,
+    out: Path,
+    encoder: Encoder,
+    *,
+    frames: int = DEFAULT_FRAMES,
+    pooling: str = DEFAULT_POOLING,
+    copy_media: bool = False,
+    limits: Limits | None = None,
+    index_kind: str = "auto",
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Index a source (see retrieval.build.folders) into a bundle at `out`.
+
+    `out` is a path that does not exist, an empty folder, or a bundle: that is replaced, and
+    files in it that are not the bundle's stay. OutputError for anything else, before any work
+    is done. At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
+    into the bundle, which can then be moved; without, it points at them. `fresh` embeds
+    everything anew. SourceError if there is nothing to index, StorageError if `out` cannot
+    be written: the bundle there is then untouched.
+    """
+    start = time.monotonic()
+    limits = limits or Limits()
+    if not isinstance(source, Source):
+        source = open_source(source)
+    out = check_output(out, source, copy_media=copy_media)
+    settings = {
+        "fingerprint": encoder.fingerprint,
+        "precision": encoder.precision,
+        "frames": frames,
+        "limits": asdict(limits),
+    }
+    with (
+        storage_errors(out),
+        Journal(out, settings, dim=encoder.dim, fresh=fresh) as journal,
+    ):
+        recover(out, owned_files)
+        earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
+        run = IncrementalRun(
+            source,
+            encoder,
+            journal,
+            earlier,
+            frames=frames,
+            limits=limits,
+            keep_downloads=copy_media,
+        )
+        run.run(progress)
+        ids = run.in_order()
+        if not ids:
+            _raise_nothing(source, run)
+        writing = time.monotonic()
+        with BundleWriter(out, encoder.dim, kept=_folder_inside(source, out)) as writer:
+            vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
+            # of the same GIFs in the same order: what it was
+            groups = earlier.groups_of(ids)
+            if groups is None or run.embedded:
+                groups = group(vectors, starts)
+            plan = writer.write_index(index_kind)
+            records = list(_records(run, ids, groups, copy_media))
+            if not copy_media:
+                _check_stay(records, out)
+            writer.write_catalog(records)
+            if copy_media:
+                _copy_media(writer, records, run, journal, source)
+            n_near = int((groups != np.arange(len(ids))).sum())
+            manifest = writer.finish(
+                Manifest(
+                    checkpoint=encoder.name,
+                    pretrained=encoder.pretrained,
+                    fingerprint=encoder.fingerprint,
+                    frames_per_gif=frames,
+                    pooling=pooling,
+                    precision=encoder.precision,
+                    source=source.label,
+                    n_near_duplicates=n_near,
+                )
+            )
+        journal.close(run.keys)
+    notes = [*journal.notes, *earlier.notes, *run.notes]
+    notes += register_build(out, manifest, records, getattr(source, "folder", None))
+    return BuildReport(
+        source=source.label,
+        out=out.name,
+        checkpoint=encoder.label,
+        precision=encoder.precision,
+        n_gifs=len(ids),
+        n_frames=manifest.n_frames,
+        n_embedded=len(run.embedded),
+        n_gone=len(earlier.records.keys() - run.first.keys()),
+        n_places=sum(len(record.places) for record in records),
+        groups=tuple(_groups(records)),
+        licenses=manifest.licenses,
+        skipped=tuple(run.skipped),
+        notes=tuple(notes),
+        index=plan.reason,
+        seconds=time.monotonic() - start,
+        write_seconds=time.monotonic() - writing,
+        n_pictures=run.pipeline.n_pictures,
+        stages=run.pipeline.seconds,
+        image_gflop=getattr(encoder, "image_gflop", None),
+    )
+
+
+def check_output(out: Path, source: Source, *, copy_media: bool) -> Path:
+    """The absolute path of the bundle to write, if it may be written there.
+
+    A bundle inside the source folder is no part of the source. OutputError if what lies at
+    `out` is not a bundle, or if the source is, or lies inside, the bundle that goes away.
+    """
+    resolved = resolve_output(out)
+    if isinstance(source, FolderSource):
+        folder = source.folder.resolve()
+        if folder == resolved:
+            raise OutputError(
+                f"{out} is the source itself, which a build never writes to. Name another folder "
+                f"for the bundle: --out {free_path(out)}"
+            )
+        if resolved.is_relative_to(folder):
+            source.excluded = resolved.relative_to(folder).as_posix()
+    check_replaceable(resolved, owned_files, "an index bundle")
+    if _folder_inside(source, resolved) and not copy_media:
+        raise _takes_source_away(str(source.label), out)
+    return resolved
+
+
+def _folder_inside(source: Source, out: Path) -> Path | None:
+    """The source folder, if it lies inside the bundle that it is to be built into."""
+    folder = source.folder.resolve() if isinstance(source, FolderSource) else None
+    return folder if folder and folder.is_relative_to(out) else None
+
+
+def _check_stay(records: list[Record], out: Path) -> None:
+    """OutputError if a record points into the bundle that is about to be replaced."""
+    for record in records:
+        if Path(record.uri).is_relative_to(out):
+            raise _takes_source_away(record.places[0], out)
+
+
+def _takes_source_away(what: str, out: Path) -> OutputError:
+    return OutputError(
+        f"{what} lies inside {out}, where it would be lost when the bundle is replaced. Copy the "
+        f"files into the new one (--copy-media), or name another --out."
+    )
+
+
+def _records(
+    run: IncrementalRun, ids: list[str], groups: np.ndarray, copy_media: bool
+) -> Iterator[Record]:
+    taken: set[str] = set()
+    for gif_id, leader in zip(ids, groups.tolist(), strict=True):
+        item = run.first[gif_id].item
+        described = {"title": item.name, **item.described}
+        uri = item.uri
+        if copy_media:
+            name = item.name
+            if name in taken or not _stays_inside(name):
+                name = gif_id[:16] + (item.suffix or _suffix(run.media_of(gif_id)))
+            taken.add(name)
+            uri = f"{MEDIA}/{name}"
+        yield Record(
+            id=gif_id,
+            uri=uri,
+            **{key: described[key] for key in DESCRIBED if key in described},
+            **asdict(run.facts[gif_id]),
+            places=tuple(name for _, name in sorted(run.places[gif_id])),
+            group=leader,
+        )
+
+
+def _suffix(file: Path | None) -> str:
+    """By its content, where the address does not say it."""
+    return media_suffix(file.read_bytes()) if file else ""
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a name is that of a file below: no address, not absolute, not upwards."""
+    path = PurePosixPath(name)
+    return bool(path.suffix) and "://" not in name and not {"/", ".."} & set(path.parts)
+
+
+def _copy_media(
+    writer: BundleWriter,
+    records: list[Record],
+    run: IncrementalRun,
+    journal: Journal,
+    source: Source,
+) -> None:
+    """Bring the media into the new bundle, and what is known of them: it is a source, too."""
+    for record in records:
+        name = record.uri.removeprefix(f"{MEDIA}/")
+        file = run.media_of(record.id) or run.first[record.id].item.path
+        if file is None or not file.is_file():
+            raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
+        writer.add_media(name, file, record.id)
+    if isinstance(source, FolderSource):
+        for name in KEPT_BESIDE:
+            if (source.folder / name).is_file():
+                writer.add_media(name, source.folder / name)
+    else:
+        described = journal.folder / METADATA
+        described.write_text("".join(map(_metadata_row, records)), encoding="utf-8")
+        writer.add_media(METADATA, described)
+        described.unlink()
+
+
+def _metadata_row(record: Record) -> str:
+    row = {"file_name": record.uri.removeprefix(f"{MEDIA}/")}
+    row |= {key: value for key in DESCRIBED if (value := getattr(record, key))}
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _groups(records: list[Record]) -> Iterator[tuple[str, ...]]:
+    """The first places of GIFs that are near-duplicates of one another, a tuple a group."""
+    members: dict[int, list[str]] = {}
+    for record in records:
+        members.setdefault(record.group, []).append(record.places[0])
+    return (tuple(names) for names in members.values() if len(names) > 1)
+
+
+def _raise_nothing(source: Source, run: IncrementalRun) -> None:
+    n, first = len(run.skipped), run.skipped[0] if run.skipped else None
+    raise SourceError(
+        f"None of the {n} files in {source.label} could be read"
+        f"{f'; the first: {first.path}: {first.reason}' if first else ''}"
+    )

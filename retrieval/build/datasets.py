@@ -1,0 +1,216 @@
+"""The rows of a Hugging Face data set, streamed: from the Hub, or from a local folder.
+
+The picture is the column of type Image or Video, or one of bytes; failing these, a
+column of addresses. Its bytes are taken as they were stored and never decoded, so
+that an animation keeps its frames. Of the other columns
+  title, caption, text, txt       the first that is filled is the title,
+  tags, labels, label             are tags, a ClassLabel by its name,
+  emoji, source, license, attribution   are what they say,
+and the rest is passed over. A row without a `source` has the data set's name for it.
+Rows count from 0, as in the data set itself. Columns of a WebDataset's .json count too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import datasets
+import fsspec
+
+from retrieval.build.items import Item, Source, check_url, clean, describe, suffix_of, title_of
+from retrieval.build.lists import ADDRESS_COLUMNS
+from retrieval.errors import SourceError
+from retrieval.media import Limits, media_suffix
+
+TITLE_COLUMNS = ("title", "caption", "text", "txt")
+TAG_COLUMNS = ("tags", "labels", "label")
+# Which column holds the picture, where there are several of a kind.
+MEDIA_COLUMNS = ("gif", "image", "video", "media", "file", "webp", "mp4", "bytes", "data")
+
+DEFAULT_SPLIT = "train"
+
+
+class DatasetSource(Source):
+    """The rows of one split. SourceError if it cannot be had, or holds no pictures."""
+
+    def __init__(self, name: str, split: str | None = None, limit: int | None = None):
+        self._name, _, config = name.partition("#")
+        local = Path(self._name).expanduser()
+        self._is_local = local.is_dir()
+        path = str(local) if self._is_local else self._name
+        if not self._is_local and (self._name.startswith((".", "/", "~")) or path.count("/") > 1):
+            raise SourceError(
+                f"{path} is no folder. Give a folder, or a data set's name on the Hub "
+                f"(dataset:OWNER/NAME)."
+            )
+        with _named_errors(self._name), _no_bars():
+            splits = datasets.load_dataset(path, config or None, streaming=True)
+        chosen = split or (DEFAULT_SPLIT if DEFAULT_SPLIT in splits else next(iter(splits)))
+        if chosen not in splits or (split is None and len(splits) > 1 and chosen != DEFAULT_SPLIT):
+            raise SourceError(
+                f"The data set {self._name} has no split {split or DEFAULT_SPLIT!r}, but "
+                f"{', '.join(map(repr, splits))}. Name one of these with --split."
+            )
+        shown = local.resolve().name if self._is_local else self._name
+        super().__init__(f"data set {shown}, split {chosen}", limit)
+        self._row_name = f"{shown}[{chosen}] row"
+        with _named_errors(self._name):
+            self._open(splits[chosen])
+
+    def _open(self, rows: datasets.IterableDataset) -> None:
+        info = rows.info.splits
+        self._n_rows = info[rows.split].num_examples if info and rows.split in info else None
+        if rows.features is None:  # JSON says no types; those of the first row must do
+            self._features = dict(datasets.Dataset.from_list(list(rows.take(1))).features)
+        else:
+            self._features = dict(rows.features)
+            # At once, before any other step: rows from the Hub come with threads that decode
+            # and that only this takes away again; a cast later would encode pictures anew.
+            rows = rows.decode(False)
+        self._media = self._media_column()
+        wanted = {self._media, "json", *TITLE_COLUMNS, *TAG_COLUMNS}
+        wanted |= {"emoji", "source", "license", "attribution"}
+        self._rows = rows.select_columns([name for name in self._features if name in wanted])
+
+    def _media_column(self) -> str:
+        ranked: list[tuple[int, int, str]] = []
+        for name, feature in self._features.items():
+            kind = _kind(name, feature)
+            order = MEDIA_COLUMNS.index(name) if name in MEDIA_COLUMNS else len(MEDIA_COLUMNS)
+            if kind is not None:
+                ranked.append((kind, order, name))
+        if not ranked:
+            raise SourceError(
+                f"The data set {self._name} has no column of pictures, only "
+                f"{', '.join(self._features)}. Expected one of type Image, Video or binary, or "
+                f"addresses in a column url."
+            )
+        return min(ranked)[2]
+
+    def _count(self) -> int | None:
+        return self._n_rows
+
+    def _items(self) -> Iterator[Item]:
+        with _named_errors(self._name):
+            rows = iter(self._rows)
+        for number in count():
+            with _named_errors(self._name, f" stopped at row {number}:"):
+                row = next(rows, None)
+            if row is None:
+                return
+            name = f"{self._row_name} {number}"
+            try:
+                item = self._item(name, row)
+            except (ValueError, OSError) as error:
+                self._leave_out(name, clean(error) or type(error).__name__)
+            else:
+                yield item
+
+    def _item(self, name: str, row: Mapping[str, Any]) -> Item:
+        """ValueError or OSError with a reason if the row is none."""
+        held = row[self._media]
+        if isinstance(held, Mapping):
+            address, data = held.get("path") or "", held.get("bytes")
+        else:
+            address, data = (held, None) if isinstance(held, str) else ("", held)
+        if data is None and not address:
+            raise ValueError(f"nothing in column {self._media}")
+        file_name, *_, store = address.split("::") * 2  # "zip://a.gif::hf://datasets/…/b.zip"
+        described = self._describe(row, title_of(file_name) if file_name else name)
+        suffix = suffix_of(file_name)
+        if data is None:
+            if isinstance(held, str) or address.startswith(("http://", "https://")):
+                return Item(name, address, described, url=check_url(address), suffix=suffix)
+            # A set from the Hub has no business with the files of this machine.
+            if not store.startswith("hf://") and not (self._is_local and os.path.isabs(store)):
+                raise ValueError("a path outside of the data set")
+            if address == store and self._is_local:
+                return Item(name, address, described, path=Path(address), suffix=suffix)
+            data = _read_remote(address)
+        return Item(name, "", described, data=bytes(data), suffix=suffix or media_suffix(data))
+
+    def _describe(self, row: Mapping[str, Any], title: str) -> dict[str, Any]:
+        nested = row.get("json")
+        merged = {**nested, **row} if isinstance(nested, Mapping) else dict(row)
+        titles = (merged.get(column) for column in TITLE_COLUMNS)
+        firsts = (value[0] if value and isinstance(value, list) else value for value in titles)
+        tags: list[str] = []
+        for column in TAG_COLUMNS:
+            named = _class_names(self._features.get(column), merged.get(column))
+            tags += describe({"tags": named})["tags"]
+        merged["title"] = next((text for text in map(clean, firsts) if text), title)
+        merged["tags"] = list(dict.fromkeys(tags))
+        if not clean(merged.get("source")) and not self._is_local:
+            merged["source"] = self._name
+        return describe(merged)
+
+
+def _kind(name: str, feature: Any) -> int | None:
+    """0: a picture or film, 1: bytes, 2: an address, None: none of these."""
+    if isinstance(feature, (datasets.Image, datasets.Video)):
+        return 0
+    if isinstance(feature, dict):  # an Image column whose file does not say that it is one
+        return 0 if "bytes" in feature else None
+    dtype = getattr(feature, "dtype", "")
+    if dtype in ("binary", "large_binary"):
+        return 1
+    return 2 if dtype in ("string", "large_string") and name in ADDRESS_COLUMNS else None
+
+
+def _class_names(feature: Any, value: Any) -> Any:
+    """Text as it is, a ClassLabel's numbers as its names; numbers without names say nothing."""
+    inner = getattr(feature, "feature", feature)
+    inner = inner[0] if isinstance(inner, list) else inner
+    values = value if isinstance(value, list) else [value]
+    if isinstance(inner, datasets.ClassLabel):
+        return [inner.int2str(number) for number in values if number is not None and number >= 0]
+    return value if all(isinstance(text, str) for text in values) else []
+
+
+def _read_remote(address: str) -> bytes:
+    """What a data set stores as files of its own, on the Hub or inside an archive.
+
+    One byte over the bound is read of what is too large, and refused with the rest.
+    """
+    with fsspec.open(address, "rb") as file:
+        return file.read(Limits().max_bytes + 1)
+
+
+@contextmanager
+def _named_errors(name: str, where: str = "") -> Iterator[None]:
+    """Whatever `datasets` and the file systems below it raise, as one sentence."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # they raise errors of a dozen libraries, with no common base
+        text = clean(error).split(" Example of usage")[0]
+        if isinstance(error, datasets.exceptions.DatasetNotFoundError):
+            mend = "Check the name; if it is private or gated, log in first: hf auth login."
+        elif "onfig" in text and "vailable" in text:
+            mend = f"Name a configuration: dataset:{name.partition('#')[0]}#CONFIG."
+        elif isinstance(error, ConnectionError):
+            mend = "Check the network, or give a local folder: dataset:FOLDER."
+        else:
+            mend = "Expected a data set of Parquet files, an imagefolder or a WebDataset."
+        reason = text.rstrip(".") or type(error).__name__
+        raise SourceError(
+            f"The data set {name}{where or ' cannot be opened:'} {reason}. {mend}"
+        ) from error
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without the progress bars of `datasets`, which would write across the caller's own."""
+    were_off = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not were_off:
+            datasets.enable_progress_bars()

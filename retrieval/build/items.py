@@ -1,0 +1,163 @@
+"""What an index is built of: items, where they come from, and what is known of them.
+
+A source gives its items one by one and keeps none, so that it may be larger than
+memory. Here is what all sources share; each kind stands in a module of its own.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from retrieval.library import DESCRIBED
+from retrieval.media import SUFFIXES
+
+# What was left out is listed up to here and counted beyond: a list of a million wrong
+# lines shall not fill the memory that the list itself was kept out of.
+MAX_LISTED = 1_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture or film to be embedded. Exactly one of path, url and data is set."""
+
+    name: str  # what reports call it: a path as written, an address, "NAME[train] row 12"
+    uri: str  # absolute path or address; "" if it has none of its own (a row that holds bytes)
+    described: Mapping[str, Any] = field(default_factory=dict)  # any of catalog.DESCRIBED
+    path: Path | None = None
+    url: str | None = None
+    data: bytes | None = None
+    suffix: str = ""  # one of frames.SUFFIXES, as far as it is known
+
+    def __post_init__(self) -> None:
+        if [self.path, self.url, self.data].count(None) != 2:
+            raise ValueError(f"{self.name}: expected exactly one of path, url and data")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that can be no item: "urls.csv line 12", and why."""
+
+    where: str
+    reason: str
+
+
+class Source(ABC):
+    """Items, read anew each time they are iterated; by one reader at a time.
+
+    `left_out` lists, up to MAX_LISTED, what the iteration so far had to leave out;
+    `n_left_out` counts all of it.
+    """
+
+    def __init__(self, label: str, limit: int | None = None):
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit is {limit}; expected at least 1")
+        self.label = label  # for reports: "folder my-gifs", "list urls.csv"
+        self.limit = limit
+        self.left_out: list[LeftOut] = []
+        self.n_left_out = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        self.left_out, self.n_left_out = [], 0
+        return islice(self._items(), self.limit)
+
+    def total(self) -> int | None:
+        """About how many rows there are, those to be left out among them; None if unknown."""
+        count = self._count()
+        if count is None or self.limit is None:
+            return count
+        return min(count, self.limit)
+
+    @abstractmethod
+    def _items(self) -> Iterator[Item]: ...
+
+    @abstractmethod
+    def _count(self) -> int | None: ...
+
+    def _leave_out(self, where: str, reason: str) -> None:
+        self.n_left_out += 1
+        if len(self.left_out) < MAX_LISTED:
+            self.left_out.append(LeftOut(where, reason))
+
+
+def describe(row: Mapping[str, Any], *, title: str = "") -> dict[str, Any]:
+    """What the row says, as catalog.DESCRIBED has it: clean text, and tags as a tuple.
+
+    `title` is that of a row without one. Tags may be a list, or text with commas. What
+    is empty is left away, but for the tags.
+
+    >>> describe({"title": " so  sad ", "tags": "cry, tears", "license": None})
+    {'title': 'so sad', 'tags': ('cry', 'tears')}
+    """
+    found = {name: clean(row.get(name)) for name in DESCRIBED if name != "tags"}
+    found["title"] = found["title"] or clean(title)
+    tags = row.get("tags")
+    if not isinstance(tags, (list, tuple)):
+        tags = clean(tags).split(",")
+    described: dict[str, Any] = {name: text for name, text in found.items() if text}
+    described["tags"] = tuple(tag for tag in map(clean, tags) if tag)
+    return described
+
+
+def clean(value: Any) -> str:
+    """The value as one line of text; "" for None and NaN, which tables write for nothing.
+
+    Half a surrogate pair, which JSON can hold and Parquet cannot, becomes "?".
+    """
+    if value is None or value != value:
+        return ""
+    return " ".join(str(value).encode("utf-8", "replace").decode().split())
+
+
+def title_of(address: str) -> str:
+    """A title out of a file's name, or that of an address's last part.
+
+    >>> title_of("deep/So_sad-today.gif"), title_of("http://127.0.0.1/two%20cats.gif?w=9")
+    ('So sad today', 'two cats')
+    """
+    stem, suffix = _name_of(address)
+    return clean(stem.replace("_", " ").replace("-", " ")) or stem + suffix or address
+
+
+def suffix_of(address: str) -> str:
+    """The suffix of a path or an address, in lower case; "" if it is none of ours.
+
+    >>> suffix_of("A.GIF"), suffix_of("http://127.0.0.1/b.webp?w=9"), suffix_of("a.html")
+    ('.gif', '.webp', '')
+    """
+    suffix = _name_of(address)[1].lower()
+    return suffix if suffix in SUFFIXES else ""
+
+
+def _name_of(address: str) -> tuple[str, str]:
+    """(stem, suffix) of the last part; in plain text, for pathlib interns all it sees."""
+    _, scheme, rest = address.partition("://")
+    path = unquote(re.split("[?#]", rest)[0]) if scheme else address
+    return posixpath.splitext(posixpath.basename(path.rstrip("/")))
+
+
+def check_url(url: str) -> str:
+    """The address itself, if it is one that can be fetched.
+
+    ValueError with a reason otherwise, in words that do not repeat the address: a
+    report may be published, and the address may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # reading the port checks it
+    except ValueError as error:
+        raise ValueError(f"no valid address ({error})") from error
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"{parts.scheme or 'no scheme'}: cannot be fetched; expected http(s)://")
+    if not host:
+        raise ValueError("an address without a host")
+    if "@" in parts.netloc:
+        raise ValueError("the address holds a user name, which the index would publish")
+    return url

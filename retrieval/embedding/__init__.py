@@ -1,0 +1,5 @@
+"""Media to frame embeddings: what a build and an upload share."""
+
+from retrieval.embedding.pipeline import WORKERS, Done, Pipeline, Progress, Seconds, Skipped, Work
+
+__all__ = ["WORKERS", "Done", "Pipeline", "Progress", "Seconds", "Skipped", "Work"]

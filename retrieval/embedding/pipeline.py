@@ -1,0 +1,315 @@
+"""Media to frame embeddings: decoding beside encoding, in bounded memory.
+
+Worker threads fetch, decode and resize; one more encodes, while the calling thread fills
+the next batch. Batches are full across GIFs. A picture that was just encoded is not encoded
+again.
+
+One bad file never stops the rest and never shifts its neighbours: it comes out in its
+place with the reason. The whole can be stopped from another thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from retrieval.encoders import BATCH_SIZE, Encoder
+from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
+from retrieval.library import GifFrames
+from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Media, Stop, convert_media
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+# GIFs that may wait, decoded and resized, for the encoder: enough for it never to wait,
+# and 40 MB at 8 frames of 224 × 224.
+AHEAD = 32
+WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
+STOP_POLL_S = 0.1  # between two looks at whether to stop, while waiting for a thread
+# GIFs that may wait for their pictures, pixels and all (190 MB): more than two batches of
+# stills. Pictures that were encoded before fill none, and 10,000 near-copies of 267 GIFs once
+# waited for a batch to fill up, in 1.2 GB.
+WAITING = 160
+REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
+
+T = TypeVar("T")
+Progress = Callable[[int, "int | None"], None]  # (files done, files in all, if that is known)
+R = TypeVar("R")
+
+
+@dataclass
+class Seconds:
+    """Where the time went; those of the workers are of their threads' processors."""
+
+    decode: float = 0.0  # demux, decode, compare, resize: processor time in the workers
+    encode: float = 0.0  # that the encoder was at work
+    wait: float = 0.0  # that it waited for a batch
+
+
+@dataclass(frozen=True)
+class Work(Generic[T]):
+    """One thing to embed. `read`, called in a worker, brings its bytes, or the SHA-256 of
+    bytes that came before; it may raise MediaError. `keep` gets their SHA-256 and them."""
+
+    subject: T
+    read: Callable[[], bytes | str]
+    keep: Callable[[str, bytes], object] | None = None
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """What came of one thing, in the order they were given.
+
+    Exactly one of `frames` and `error` is set, or neither for bytes that need no
+    embedding: `gif_id` then says whose they are.
+    """
+
+    subject: T
+    gif_id: str = ""  # SHA-256 of the bytes; "" if there are none
+    facts: Facts | None = None
+    frames: GifFrames | None = None
+    error: MediaError | None = None
+
+
+@dataclass
+class _Decoded(Generic[T]):
+    subject: T
+    gif_id: str = ""
+    media: Media[np.ndarray] | None = None
+    error: MediaError | None = None
+    rows: list[np.ndarray | None] = field(default_factory=list)
+
+
+class Pipeline:
+    """Embeds media with one encoder and one set of settings, and counts the seconds."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        frames: int = DEFAULT_FRAMES,
+        limits: Limits | None = None,
+        readers: int = WORKERS,
+        pad: bool = False,
+        stop: Stop | None = None,
+        decoders: int = WORKERS,
+    ):
+        """`readers` threads read at a time, at most `decoders` of which decode.
+
+        With `pad`, the last batch is filled up to the size of the others: torch's
+        bfloat16 gives another last bit in a smaller one.
+
+        `stop` is called from several threads, several times a second. Once it returns True,
+        `run` raises StoppedError, and its threads end with the frame or the batch that they
+        are at.
+        """
+        self.seconds = Seconds()
+        self.n_pictures = 0  # that went through the encoder
+        self._encoder, self._frames, self._limits = encoder, frames, limits
+        self._readers, self._pad = readers, pad
+        self._stop = stop
+        self._decoding = threading.Semaphore(decoders)
+        self._idle_since = 0.0
+
+    def run(
+        self, work: Iterable[Work[T]], is_known: Callable[[str], bool] = lambda gif_id: False
+    ) -> Iterator[Done[T]]:
+        """What came of each, in order.
+
+        Bytes whose SHA-256 `is_known`, or that came before, are not decoded. Once a caller
+        takes no more, files that are being decoded are given up.
+        """
+        claimed: set[str] = set()
+        is_over = threading.Event()
+
+        def stop() -> bool:
+            return is_over.is_set() or self._is_stopped()
+
+        def decode(piece: Work[T]) -> _Decoded[T]:
+            if stop():
+                raise StoppedError
+            try:
+                data = piece.read()
+            except MediaError as error:
+                return _Decoded(piece.subject, error=error)
+            if isinstance(data, str):
+                return _Decoded(piece.subject, data)
+            gif_id = hashlib.sha256(data).hexdigest()
+            if piece.keep and data:
+                piece.keep(gif_id, data)
+            if is_known(gif_id) or gif_id in claimed:
+                return _Decoded(piece.subject, gif_id)
+            claimed.add(gif_id)
+            with self._decoding:
+                busy = time.thread_time()
+                try:
+                    media = convert_media(
+                        data, self._encoder.prepare, self._frames, self._limits, stop
+                    )
+                except MediaError as error:
+                    return _Decoded(piece.subject, gif_id, error=error)
+                except RetrievalError:
+                    raise
+                except Exception as error:
+                    # Not the decoders' fault, which have their own errors named, so it may be
+                    # over with the next version or more memory: this file is tried again.
+                    reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
+                    return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
+                finally:
+                    self.seconds.decode += time.thread_time() - busy
+            return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
+
+        self._idle_since = time.perf_counter()
+        waiting: deque[_Decoded[T]] = deque()  # not yet wholly encoded, in order
+        worker = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        try:
+            batches: _Batches[T] = _Batches(
+                lambda pixels: worker.submit(self._encode, pixels), self._result
+            )
+            for decoded in self._ahead(decode, work):
+                waiting.append(decoded)
+                for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
+                    batches.add(decoded, number, frame.image)
+                yield from self._finished(waiting)
+                if len(waiting) >= WAITING:
+                    batches.finish()
+                    yield from self._finished(waiting)
+            batches.finish()
+            yield from self._finished(waiting)
+        finally:
+            is_over.set()
+            worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
+
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop()
+
+    def _result(self, future: Future[R]) -> R:
+        """The future's result; StoppedError as soon as the work is to stop."""
+        while self._stop:
+            if self._is_stopped():
+                raise StoppedError
+            if wait([future], STOP_POLL_S).done:
+                break
+        return future.result()
+
+    def _ahead(
+        self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
+    ) -> Iterator[_Decoded[T]]:
+        """`decode` of each, in order, a few worked on at a time."""
+        pool = ThreadPoolExecutor(self._readers, thread_name_prefix="decode")
+        futures: deque[Future[_Decoded[T]]] = deque()
+        pieces = iter(work)
+        try:
+            while True:
+                while len(futures) < AHEAD + self._readers:
+                    piece = next(pieces, None)
+                    if piece is None:
+                        break
+                    futures.append(pool.submit(decode, piece))
+                if not futures:
+                    return
+                yield self._result(futures.popleft())
+        finally:
+            pool.shutdown(wait=not self._is_stopped(), cancel_futures=True)
+
+    def _encode(self, pixels: list[np.ndarray]) -> np.ndarray:
+        """A batch's embeddings; in the encoding thread."""
+        start = time.perf_counter()
+        self.seconds.wait += start - self._idle_since
+        n = len(pixels)
+        if self._pad and len({picture.shape for picture in pixels}) == 1:
+            pixels = pixels + [pixels[0]] * (BATCH_SIZE - n)
+        rows = self._encoder.encode_pixels(pixels)[:n]
+        self.n_pictures += n
+        self._idle_since = time.perf_counter()
+        self.seconds.encode += self._idle_since - start
+        return rows
+
+    def _finished(self, waiting: deque[_Decoded[T]]) -> Iterator[Done[T]]:
+        while waiting and all(row is not None for row in waiting[0].rows):
+            done = waiting.popleft()
+            if done.media is None:
+                yield Done(done.subject, done.gif_id, error=done.error)
+                continue
+            frames = done.media.frames
+            yield Done(
+                done.subject,
+                done.gif_id,
+                Facts(
+                    done.media.n_frames, done.media.duration_ms, done.media.width, done.media.height
+                ),
+                GifFrames(
+                    done.gif_id,
+                    np.array([frame.index for frame in frames], np.int32),
+                    np.array([frame.time_ms for frame in frames], np.int32),
+                    np.stack([row for row in done.rows if row is not None]),
+                ),
+            )
+
+
+class _Batches(Generic[T]):
+    """Pictures on their way through the encoder: a batch fills up while another is encoded."""
+
+    def __init__(
+        self,
+        start: Callable[[list[np.ndarray]], Future[np.ndarray]],
+        result: Callable[[Future[np.ndarray]], np.ndarray],
+    ):
+        self._start, self._result = start, result
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()  # digest → embedding
+        self._homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → where it is wanted
+        self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
+        self._encoding: tuple[list[bytes], Future[np.ndarray]] | None = None
+
+    def add(self, decoded: _Decoded[T], number: int, pixels: np.ndarray) -> None:
+        """Have row `number` of `decoded` filled in, now or when its batch is encoded."""
+        digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+        if digest in self._known:
+            self._known.move_to_end(digest)
+            decoded.rows[number] = self._known[digest]
+        elif digest in self._homes:
+            self._homes[digest].append((decoded, number))
+        else:
+            self._homes[digest] = [(decoded, number)]
+            self._batch[digest] = pixels
+            if len(self._batch) == BATCH_SIZE:
+                self._send()
+
+    def finish(self) -> None:
+        """Fill in all rows that are wanted, with a batch that is not full if need be."""
+        if self._batch:
+            self._send()
+        self._hand_out()
+
+    def _send(self) -> None:
+        self._hand_out()
+        self._encoding = list(self._batch), self._start(list(self._batch.values()))
+        self._batch = {}
+
+    def _hand_out(self) -> None:
+        """Wait for the batch that is being encoded, if there is one, and fill in its rows."""
+        if self._encoding is None:
+            return
+        digests, future = self._encoding
+        self._encoding = None
+        for digest, row in zip(digests, self._result(future), strict=True):
+            self._known[digest] = row
+            for decoded, number in self._homes.pop(digest):
+                decoded.rows[number] = row
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)

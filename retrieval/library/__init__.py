@@ -1,0 +1,70 @@
+"""The library: catalogue, embeddings and index of GIFs, kept together as a bundle."""
+
+from retrieval.library.bundle import Bundle, folder_of, manifest_at, media_path, read_whole
+from retrieval.library.catalog import (
+    DESCRIBED,
+    UNKNOWN_LICENSE,
+    Record,
+    is_web_address,
+    read_catalog,
+)
+from retrieval.library.duplicates import SAME_ANIMATION, group
+from retrieval.library.embeddings import (
+    FrameEmbeddings,
+    GifFrames,
+    ShardStore,
+    join,
+    read_frame_indices,
+    write_shard,
+)
+from retrieval.library.faiss_index import KINDS, VectorIndex, map_vectors, plan_index
+from retrieval.library.local_builds import folders_of, register_build
+from retrieval.library.manifest import (
+    CATALOG,
+    DEFAULT_POOLING,
+    EMBEDDINGS,
+    MANIFEST,
+    MEDIA,
+    POOLINGS,
+    Manifest,
+    owned_files,
+    read_manifest,
+)
+from retrieval.library.writer import BundleWriter
+
+__all__ = [
+    "CATALOG",
+    "DEFAULT_POOLING",
+    "DESCRIBED",
+    "EMBEDDINGS",
+    "KINDS",
+    "MANIFEST",
+    "MEDIA",
+    "POOLINGS",
+    "SAME_ANIMATION",
+    "UNKNOWN_LICENSE",
+    "Bundle",
+    "BundleWriter",
+    "FrameEmbeddings",
+    "GifFrames",
+    "Manifest",
+    "Record",
+    "ShardStore",
+    "VectorIndex",
+    "folder_of",
+    "folders_of",
+    "group",
+    "is_web_address",
+    "join",
+    "manifest_at",
+    "map_vectors",
+    "media_path",
+    "owned_files",
+    "plan_index",
+    "read_catalog",
+    "read_frame_indices",
+    "read_manifest",
+    "read_whole",
+    "register_build",
+    "write_shard",
+]

@@ -1,0 +1,234 @@
+"""An index bundle: a folder that can be copied, versioned, published and opened.
+
+    manifest.json              what this is, how it was made, the size and hash of every file
+    catalog.parquet            one record a GIF (retrieval.library.catalog)
+    embeddings/part-*.parquet  frame embeddings, the source of truth (retrieval.library.embeddings)
+    vectors.faiss              the index; row i is row i of the embeddings
+    vectors.f16                float16, row by row: what an index that is not exact is re-ranked by
+    media/                     the GIFs themselves, where they were copied in
+
+Opening checks that all parts are there, whole, and fit one another; of one that is pulled
+from the Hub (hf://datasets/OWNER/NAME@REVISION), every file's hash as well. Writing happens
+beside the old bundle, and the two are exchanged in one step, so that a build that dies
+leaves the old one serving.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from retrieval.encoders import Encoder
+from retrieval.errors import BundleError
+from retrieval.hub import (
+    Address,
+    Progress,
+    Snapshot,
+    fetch_checked,
+    is_address,
+    pull,
+    stays_inside,
+)
+from retrieval.library.catalog import (
+    Record,
+    is_web_address,
+    read_catalog,
+)
+from retrieval.library.embeddings import (
+    FrameEmbeddings,
+    read_embeddings,
+)
+from retrieval.library.faiss_index import KIND, VectorIndex, map_vectors
+from retrieval.library.manifest import (
+    CATALOG,
+    DAMAGE,
+    EMBEDDINGS,
+    EXACT,
+    MANIFEST,
+    VECTORS,
+    Manifest,
+    _check_file,
+    _Place,
+    read_manifest,
+)
+from retrieval.output import old_of
+
+READ_TRIES = 5
+SWAP_S = 0.05  # a swap takes far less
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle, all in memory but the media, and the vectors if it is large."""
+
+    path: Path
+    manifest: Manifest
+    records: Sequence[Record]
+    embeddings: FrameEmbeddings
+    index: VectorIndex
+    origin: Address | None = None  # where it was pulled from; `path` is then in the Hub's cache
+
+    @classmethod
+    def open(cls, where: Path | str, progress: Progress | None = None) -> Bundle:
+        """The bundle in a folder, or at an hf:// address: that is pulled first, and kept.
+
+        BundleError says what does not fit and what mends it, HubError what cannot be had.
+        """
+        if is_address(where):
+            snapshot = _pull(Address.parse(where), progress)
+            return cls._open(snapshot.folder, snapshot.address)
+        return read_whole(Path(where), lambda: cls._open(Path(where)))
+
+    @classmethod
+    def _open(cls, path: Path, origin: Address | None = None) -> Bundle:
+        place = _Place.of(path, origin)
+        manifest = read_manifest(path, origin)
+        for name, facts in manifest.files.items():
+            _check_file(place, path / name, facts["bytes"])
+        try:
+            records = read_catalog(path / CATALOG)
+            exact = None
+            if manifest.index_kind != KIND:
+                exact = map_vectors(path / EXACT, manifest.dim)
+            ids = [record.id for record in records]
+            embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
+        except DAMAGE as error:
+            raise BundleError(f"{place.name} is damaged ({error}). {place.mend}") from error
+        try:
+            index = VectorIndex.load(path / VECTORS, dict(manifest.index_parameters))
+        except (BundleError, *DAMAGE) as error:
+            raise BundleError(f"{error}. {place.mend}") from error
+        for what, found, expected in (
+            ("GIFs in the catalogue", len(records), manifest.n_gifs),
+            ("frame embeddings", len(embeddings), manifest.n_frames),
+            ("rows in the index", len(index), manifest.n_frames),
+            ("dimensions in the embeddings", embeddings.vectors.shape[1], manifest.dim),
+            ("dimensions in the index", index.dim, manifest.dim),
+        ):
+            if found != expected:
+                raise BundleError(
+                    f"{place.name} has {found} {what}; its manifest says {expected}. {place.mend}"
+                )
+        return cls(path, manifest, records, embeddings, index, origin)
+
+    @property
+    def name(self) -> str:
+        return self.origin.repo_id if self.origin else self.path.name
+
+    @property
+    def pooling(self) -> str:
+        return self.manifest.pooling
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """BundleError unless the encoder is the one the bundle was built with."""
+        if encoder.fingerprint != self.manifest.fingerprint:
+            place = _Place.of(self.path, self.origin)
+            raise BundleError(
+                f"{place.name} was built with {self.manifest.checkpoint_label} (dim "
+                f"{self.manifest.dim}, fingerprint {self.manifest.fingerprint[:12]}); the encoder "
+                f"is {encoder.label} (dim {encoder.dim}, fingerprint {encoder.fingerprint[:12]}). "
+                f"{place.mend}"
+            )
+
+    def media_path(self, record: Record) -> str:
+        """Where the record's GIF is: a path that can be opened from here, or an address."""
+        return media_path(self.path, record, pulled=self.origin is not None)
+
+
+def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
+    """Where a record's GIF is: a path that can be opened from here, or an http(s) address.
+
+    Empty for an address of another scheme, and for one that a bundle from the Hub says to
+    lie outside of it: the files of this machine are none of its business. Whether a path
+    may be served is decided by retrieval.web.routes.
+    """
+    if is_web_address(record.uri):
+        return record.uri
+    if "://" in record.uri or (pulled and not stays_inside(record.uri)):
+        return ""
+    return str(bundle / record.uri)
+
+
+# Address as it was asked for → the folder with its files, of those opened in this process.
+_pulled: dict[str, Path] = {}
+
+
+def folder_of(where: Path | str) -> Path:
+    """The folder of a bundle; of one on the Hub, that of the commit last opened here.
+
+    BundleError if that has not been opened yet: a server's answers must not wait for it.
+    """
+    if not is_address(where):
+        return Path(where)
+    address = str(Address.parse(where))
+    if address not in _pulled:
+        raise BundleError(f"{address} has not been opened yet. Wait until it has.")
+    return _pulled[address]
+
+
+def manifest_at(where: Path | str) -> Manifest:
+    """What the bundle in a folder or at an hf:// address says of itself; no more is pulled."""
+    if is_address(where):
+        return _pull_manifest(Address.parse(where))[1]
+    return read_manifest(Path(where))
+
+
+def _pull(address: Address, progress: Progress | None = None) -> Snapshot:
+    """A bundle's files at one commit, each with the hash that the manifest says."""
+    snapshot, manifest = _pull_manifest(address)
+    hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
+    fetch_checked(snapshot, hashes, progress)
+    _pulled[str(address)] = snapshot.folder
+    return snapshot
+
+
+def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
+    snapshot = pull(address, MANIFEST)
+    if snapshot is None:
+        raise BundleError(
+            f"{address} holds no {MANIFEST}, so it is no index bundle. Check the name; one is "
+            f"published with: python scripts/publish_index.py BUNDLE {address.repo_id}"
+        )
+    return snapshot, read_manifest(snapshot.folder, address)
+
+
+def read_whole(path: Path, read: Callable[[], T]) -> T:
+    """What `read` reads of the bundle at `path`, all of it of one build.
+
+    A build may be swapped in while the files are read one by one: it is then read again.
+    """
+    failure: Exception = BundleError(
+        f"{path} was rebuilt again and again while it was read. Try it again."
+    )
+    for _ in range(READ_TRIES):
+        before = _version(path)
+        try:
+            result = read()
+        except (BundleError, OSError) as error:
+            failure = error
+            if not _was_swapped(path, before):
+                break
+        else:
+            if _version(path) == before:
+                return result
+        time.sleep(SWAP_S)
+    raise failure
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What tells one build's manifest from another's; None if there is none."""
+    try:
+        facts = (path / MANIFEST).stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _was_swapped(path: Path, before: tuple[int, int, int] | None) -> bool:
+    """Whether the bundle was swapped since, or is at this moment (by two renames)."""
+    return _version(path) != before or (before is None and old_of(path).exists())

@@ -1,0 +1,31 @@
+"""Media files: formats told by their content, and decoding within bounds."""
+
+from retrieval.media.decoders import on_white
+from retrieval.media.facts import Facts
+from retrieval.media.formats import media_suffix
+from retrieval.media.frames import (
+    DEFAULT_FRAMES,
+    SUFFIXES,
+    Media,
+    convert_media,
+    read_bytes,
+    read_frames,
+    read_media,
+)
+from retrieval.media.limits import Limits, Stop
+
+__all__ = [
+    "DEFAULT_FRAMES",
+    "SUFFIXES",
+    "Facts",
+    "Limits",
+    "Media",
+    "Stop",
+    "convert_media",
+    "media_suffix",
+    "on_white",
+    "read_bytes",
+    "read_frames",
+    "read_media",
+    "why_not_regular",
+]

@@ -1,0 +1,156 @@
+"""A media file to at most N distinct frames, each with its index and time.
+
+Frames are spread evenly in time, not in index, and a frame that looks like the one before
+it is dropped, so that a still costs one frame. Everything is bounded; what is over a bound,
+damaged or no picture is a MediaError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from retrieval.errors import MediaError
+from retrieval.media.decoders import open_media, reason_of
+from retrieval.media.limits import Budget, Limits, Stop, check
+from retrieval.paths import why_not_regular
+
+SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
+DEFAULT_FRAMES = 8
+
+# Two frames are the same to the eye if no patch of a 32 × 32 thumbnail differs by
+# more than this (of 255): above the noise of a recompression (about 4), below a
+# blink of one eye in a 128-pixel face (about 30).
+SAME_PATCH = 12
+THUMBNAIL_SIDE = 32
+
+# Of a frame that is shown again: as for uploads, which may be larger than files of a library.
+STILL_LIMITS = Limits(max_bytes=200_000_000)
+
+T = TypeVar("T")
+Convert = Callable[[Image.Image], T]
+
+
+@dataclass(frozen=True)
+class Frame(Generic[T]):
+    """One decoded frame: RGB, transparent pixels on white, or what was made of it."""
+
+    index: int
+    time_ms: int
+    image: T
+
+
+@dataclass(frozen=True)
+class Media(Generic[T]):
+    """A decoded file: its chosen frames, and what is true of the whole of it."""
+
+    frames: tuple[Frame[T], ...]
+    n_frames: int
+    duration_ms: int  # 0 for a still
+    width: int
+    height: int
+
+
+def read_media(
+    source: Path | bytes, n: int = DEFAULT_FRAMES, limits: Limits | None = None
+) -> Media[Image.Image]:
+    """The file's at most `n` distinct frames, in order of time.
+
+    MediaError (without the path, which the caller knows) if it is over a bound,
+    damaged, or no picture. ValueError if `n` is below 1.
+    """
+    return convert_media(source, lambda image: image, n, limits)
+
+
+def convert_media(
+    source: Path | bytes,
+    convert: Convert[T],
+    n: int = DEFAULT_FRAMES,
+    limits: Limits | None = None,
+    stop: Stop | None = None,
+) -> Media[T]:
+    """`read_media` with each frame converted as soon as it is decoded.
+
+    At most one frame is in memory at its full size, however many are chosen. StoppedError
+    soon after `stop`, which is called between frames, returns True.
+
+    Errors of `convert` pass through as they are: it gets pictures that are whole, so that they
+    are no file's fault, and as reasons to leave files out they would hide what is broken.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; expected at least 1 frame")
+    budget = Budget(limits or Limits(), stop)
+    with open_media(read_bytes(source, budget.limits), budget) as (starts, duration_ms, decode):
+        wanted = spread(starts, duration_ms, n)
+        frames: list[Frame[T]] = []
+        size, last = (0, 0), None
+        for index, image in zip(wanted, decode(wanted), strict=True):
+            size = size if frames else image.size
+            thumbnail = _thumbnail(image)
+            if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
+                frames.append(Frame(index, starts[index], convert(image)))
+                last = thumbnail
+        return Media(tuple(frames), len(starts), duration_ms, *size)
+
+
+def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:
+    """The file's bytes; MediaError if it is empty, over `max_bytes`, or cannot be read."""
+    limits = limits or Limits()
+    if isinstance(source, bytes):
+        size = len(source)
+    else:
+        try:
+            facts = source.stat()
+        except OSError as error:
+            raise MediaError(f"cannot be opened ({reason_of(error)})") from error
+        if reason := why_not_regular(facts.st_mode):
+            raise MediaError(reason)
+        size = facts.st_size
+    if size == 0:
+        raise MediaError("empty file")
+    check("max_bytes", size, limits.max_bytes)
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise MediaError(f"cannot be opened ({reason_of(error)})") from error
+
+
+def read_frames(
+    source: Path | bytes,
+    indices: Sequence[int],
+    limits: Limits | None = None,
+    stop: Stop | None = None,
+) -> list[Image.Image]:
+    """The frames with these indices (ascending), RGB on white, for showing them again.
+
+    MediaError if one of them cannot be decoded within the limits, which are by default
+    STILL_LIMITS; those of a library that was built with wider ones are for the caller to give.
+    StoppedError soon after `stop`, which is called between frames, returns True.
+    """
+    budget = Budget(limits or STILL_LIMITS, stop)
+    with open_media(read_bytes(source, budget.limits), budget) as (_, _, decode):
+        return list(decode(indices))
+
+
+def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:
+    """Indices of the frames on screen at the middles of `n` equal parts of the time.
+
+    >>> spread([0, 900, 1000, 1100], duration_ms=1200, n=2)
+    [0, 1]
+    >>> spread([0], duration_ms=0, n=8)
+    [0]
+    """
+    moments = (np.arange(n) + 0.5) * duration_ms / n
+    shown = np.searchsorted(np.asarray(starts), moments, side="right") - 1
+    return sorted(set(shown.clip(0, len(starts) - 1).tolist()))
+
+
+def _thumbnail(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.BOX), np.int16)

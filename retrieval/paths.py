@@ -1,0 +1,48 @@
+"""Where things are: folders of this checkout and of the user."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+STARTER = ROOT / "index" / "starter"
+NAME = "clip-reaction-search"  # of our folder among the user's
+
+
+def user_cache() -> Path:
+    """Where what can be made again is kept for this user."""
+    return _user_folder("CACHE", ".cache")
+
+
+def user_state() -> Path:
+    """Where what this program did on this machine is noted for this user."""
+    return _user_folder("STATE", ".local/state")
+
+
+def _user_folder(kind: str, default: str) -> Path:
+    """Ours in a folder of the XDG base directories, https://specifications.freedesktop.org."""
+    return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default) / NAME
+
+
+# Opening a named pipe waits for its other end, and reading a device may never end: look first.
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def why_not_regular(mode: int) -> str:
+    """The reason not to open a file with this `st_mode`; "" for a regular file.
+
+    >>> why_not_regular(stat.S_IFIFO | 0o644), why_not_regular(stat.S_IFREG | 0o644)
+    ('a named pipe; expected a regular file', '')
+    """
+    if stat.S_ISREG(mode):
+        return ""
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a special file")
+    return f"{kind}; expected a regular file"

@@ -1,0 +1,11 @@
+"""Publishing: cards, uploads to the Hub, Spaces."""
+
+from retrieval.publishing.space import assemble, write
+from retrieval.publishing.uploads import bundle_files, checkpoint_files
+
+__all__ = [
+    "assemble",
+    "bundle_files",
+    "checkpoint_files",
+    "write",
+]

@@ -1,0 +1,235 @@
+"""Put a Hugging Face Space together: what goes up, and where in its repository.
+
+The page and the modules that it reaches, the bundle with its checkpoint, the texts that the
+page shows, the notices, and the files of space/ at the top. Neither tests nor training data
+nor anything that happens to lie beside them: everything is named here. Sending it up is the
+Hub's part (retrieval.hub), following the Dockerfile is Docker's, or tests.support.run_space's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from retrieval.encoders import (
+    CHECKPOINTS,
+    HF_HUB,
+    LOCAL_DIR,
+    PRESETS,
+    checkpoint_folder,
+    export_folder,
+    label_of,
+    split_label,
+)
+from retrieval.encoders.openvino import exported_fingerprint, pulled_fingerprint
+from retrieval.errors import SpaceError
+from retrieval.hub import Address, Files, is_address, size_of
+from retrieval.library import MANIFEST, Bundle, Manifest, is_web_address, manifest_at
+from retrieval.output import require_empty
+from retrieval.paths import ROOT
+
+WORKDIR = "/app"  # of space/Dockerfile
+TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
+# Of the project itself: the notices, and what the about page reads.
+TEXTS = ("LICENSE", "CITATION.cff", "data/README.md", ".streamlit/config.toml")
+
+# The Hub's names for what the presets are made of, for the front matter.
+HUB_MODELS = {
+    "mini": "sentence-transformers/all-MiniLM-L6-v2",
+    "siglip2": "timm/ViT-B-32-SigLIP2-256",
+    "clip": "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+    "xlmr": "laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
+    "fast": "apple/MobileCLIP2-S0",
+}
+
+_SECRET_NAME = re.compile(
+    r"\.env(\..*)?|.*\.(pem|key|p12|pfx|token)|id_(rsa|dsa|ecdsa|ed25519)|\.?netrc|\.npmrc|\.pypirc"
+    r"|\.git-credentials|(secrets?|credentials?|tokens?)(\.(toml|json|ya?ml|ini|cfg|txt))?",
+    re.IGNORECASE,
+)
+_SECRET_TEXT = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_TEXT_BYTES = 200_000  # secrets are looked for in files up to this size
+
+
+@dataclass(frozen=True)
+class Space:
+    """What goes up; and the variables, None for one that it must not have."""
+
+    files: Files
+    variables: Mapping[str, str | None]
+
+
+def assemble(
+    bundle: Path | str, *, model: str | None = None, torch: bool = False, bake: bool = True
+) -> Space:
+    """The Space that serves a bundle: one in a folder goes up with it, one on the Hub does not.
+
+    `model` says where its checkpoint comes from, if not from where the bundle has it
+    (REACTION_CHECKPOINT); `torch` builds the Space with PyTorch, `bake` fetches while
+    building, not at every start. SpaceError for what could not serve or must not go up;
+    BundleError, CheckpointError or HubError for what cannot be read.
+    """
+    files = _own_files()
+    datasets = []
+    if is_address(bundle):
+        address = Address.parse(bundle)
+        manifest, place = manifest_at(bundle), str(address)
+        files["index/README.md"] = f"Nothing lies here: the Space serves {address}.\n".encode()
+        datasets.append(address.repo_id)
+    else:
+        opened = Bundle.open(Path(bundle).resolve())
+        manifest, place = opened.manifest, f"{WORKDIR}/index/{opened.name}"
+        files |= _bundle_files(opened, f"index/{opened.name}")
+    checkpoint, from_where = _checkpoint_files(manifest, model, torch)
+    files |= checkpoint
+    models = model_on_hub(model or manifest.checkpoint)
+    files["README.md"] = _with_front_matter(ROOT / "space" / "README.md", models, datasets)
+    _refuse_secrets(files)
+    variables = {
+        "TORCH": str(int(torch)),
+        "BAKE": str(int(bake)),
+        "REACTION_INDEX": place,
+        "REACTION_CHECKPOINT": from_where,
+    }
+    return Space(dict(sorted(files.items())), variables)
+
+
+def write(space: Space, folder: Path) -> None:
+    """Write the files as the repository will have them; OutputError if the folder is not empty."""
+    require_empty(folder)
+    for name, content in space.files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+
+
+def model_on_hub(checkpoint: str) -> list[str]:
+    """The checkpoint's repository on the Hub as OWNER/NAME; none if its name does not tell.
+
+    >>> model_on_hub("hf-hub:me/clip@v2"), model_on_hub("local-dir:artifacts/mine")
+    (['me/clip'], [])
+    """
+    if checkpoint.startswith(HF_HUB):
+        return [Address.parse(checkpoint).repo_id]
+    return [HUB_MODELS[checkpoint]] if checkpoint in HUB_MODELS else []
+
+
+def _own_files() -> dict[str, Path | bytes]:
+    """The page with what it reads, and the files of space/ at the top."""
+    names = [*TEXTS, *_code()]
+    names += [str(p.relative_to(ROOT)) for p in _files_in(ROOT / "data" / "licenses")]
+    card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
+    files: dict[str, Path | bytes] = {name: ROOT / name for name in names}
+    files[str(card.relative_to(ROOT))] = card
+    return files | {name: ROOT / "space" / name for name in TOP_FILES}
+
+
+def _code() -> list[str]:
+    """The page's scripts and the package, but for training; checkpoints go up as needed."""
+    files = [ROOT / "app.py", *(ROOT / "views").glob("*.py"), *(ROOT / "retrieval").rglob("*.py")]
+    names = (file.relative_to(ROOT).as_posix() for file in files)
+    return sorted(name for name in names if not name.startswith("retrieval/training/"))
+
+
+def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
+    """The bundle's files as its manifest lists them; SpaceError if its media lie elsewhere."""
+    inside, records = bundle.manifest.files, bundle.records
+    away = [r for r in records if not is_web_address(r.uri) and r.uri not in inside]
+    if away:
+        raise SpaceError(
+            f"{len(away):,} of the {len(records):,} GIFs of {bundle.path} lie outside of it (such "
+            f"as {away[0].uri or away[0].title!r}), where a Space cannot reach them. Copy them in: "
+            f"python scripts/build_index.py SOURCE --out {bundle.path} --copy-media"
+        )
+    return {f"{to}/{name}": bundle.path / name for name in [MANIFEST, *inside]}
+
+
+def _checkpoint_files(
+    manifest: Manifest, model: str | None, torch: bool
+) -> tuple[dict[str, Path | bytes], str | None]:
+    """The files of the bundle's checkpoint, and what REACTION_CHECKPOINT must be for it.
+
+    None go up for one whose export lies in a repository of the Hub: the Space pulls it.
+    """
+    name, pretrained = manifest.checkpoint, manifest.pretrained
+    if model:
+        if is_address(model):
+            raise SpaceError(f"{model} is no checkpoint; one on the Hub is {HF_HUB}OWNER/NAME")
+        name, pretrained = split_label(model)
+    on_hub = name.startswith(HF_HUB)
+    if on_hub and (found := pulled_fingerprint(Address.parse(name))):
+        _check_same(manifest, name, None, found)
+        return {}, model
+    export, folder = export_folder(name, pretrained, "float32"), checkpoint_folder(name)
+    if folder and not folder.is_dir():
+        raise SpaceError(
+            f"The bundle's checkpoint {name} lies in {folder}, which is not there. Say where it "
+            f"is: --model {LOCAL_DIR}FOLDER"
+        )
+    found = exported_fingerprint(export)
+    if found:
+        _check_same(manifest, name, pretrained, found)
+    elif not torch:
+        lacks = "has no export in its repository or here" if on_hub else "is not exported here"
+        raise SpaceError(
+            f"The bundle needs the checkpoint {label_of(name, pretrained)}, which {lacks}, and a "
+            f"Space has no PyTorch to run it with. Export it: python scripts/export_encoder.py "
+            f"{_as_options(name, pretrained)}, or build with PyTorch: --torch"
+        )
+    if folder:
+        to = f"retrieval/checkpoints/{folder.name}"
+        files = {f"{to}/{p.relative_to(folder).as_posix()}": p for p in _files_in(folder)}
+    elif found:
+        to = f"retrieval/checkpoints/{export.parent.name}"
+        files = {f"{to}/exported/{export.name}/{p.name}": p for p in _files_in(export)}
+    else:
+        return {}, model  # open_clip fetches it there, too
+    known = name in PRESETS and folder is not None  # by that name the Space finds it, too
+    return dict(files), model if known else f"{LOCAL_DIR}{WORKDIR}/{to}"
+
+
+def _check_same(manifest: Manifest, name: str, pretrained: str | None, found: str) -> None:
+    if found != manifest.fingerprint:
+        raise SpaceError(
+            f"The bundle was built with {manifest.checkpoint_label} (fingerprint "
+            f"{manifest.fingerprint[:12]}), and {label_of(name, pretrained)} (fingerprint "
+            f"{found[:12]}) is another checkpoint. Say where that one is: --model …, or build "
+            f"the bundle anew: python scripts/build_index.py SOURCE --out BUNDLE "
+            f"{_as_options(name, pretrained)}"
+        )
+
+
+def _as_options(name: str, pretrained: str | None) -> str:
+    return f"--model {name}{f' --pretrained {pretrained}' if pretrained else ''}"
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
+
+
+def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> bytes:
+    """The Space's README with the lists `models` and `datasets` of its front matter filled in."""
+    text = readme.read_text(encoding="utf-8")
+    for key, names in (("models", models), ("datasets", datasets)):
+        empty = f"\n{key}: []\n"
+        if empty not in text:
+            raise SpaceError(f"{readme} has no line '{key}: []' to be filled in. Add it.")
+        text = text.replace(empty, f"\n{key}: {json.dumps(names)}\n" if names else "\n", 1)
+    return text.encode()
+
+
+def _refuse_secrets(files: Files) -> None:
+    for name, content in files.items():
+        found = _SECRET_NAME.fullmatch(PurePosixPath(name).name) is not None
+        if not found and size_of(content) <= _TEXT_BYTES:
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            found = _SECRET_TEXT.search(data) is not None
+        if found:
+            where = content if isinstance(content, Path) else name
+            raise SpaceError(
+                f"{name} looks like a secret, and a Space can be read by anybody. Take it out: "
+                f"rm {where}. What a Space must know in secret is set in its settings."
+            )

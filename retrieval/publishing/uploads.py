@@ -1,0 +1,154 @@
+"""What goes up to the Hub for a bundle, and for a checkpoint: path in the repository → content.
+
+Nothing is sent from here (retrieval.hub.client does that); what a person should know before it is
+sent stands in `warnings`. A checkpoint is brought into the form that open_clip loads from the
+Hub: one file of weights, a text tower and a tokenizer that name the repository itself, and
+the exported towers anew, for they point into the weights by their hash.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.encoders import LOCAL_DIR, PRESETS, checkpoint_folder, export_folder
+from retrieval.errors import BundleError, CheckpointError
+from retrieval.hub import Files, sha256_of
+from retrieval.library import MANIFEST, Bundle, is_web_address, read_whole
+from retrieval.publishing.cards import data_card, model_card, n_unknown, split_front_matter
+
+CARD = "README.md"
+# What a checkpoint's folder holds beside its weights: settings, tokenizers, notices.
+BESIDE_WEIGHTS = re.compile(r".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE|NOTICE)(\.\w+)?")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is to go up, and what should be known before."""
+
+    files: Files
+    warnings: tuple[str, ...] = ()
+
+
+def bundle_files(path: Path, repo_id: str) -> Publication:
+    """A bundle's files and its data card. BundleError if it is not whole."""
+    return read_whole(path, lambda: _bundle_files(path, repo_id))
+
+
+def _bundle_files(path: Path, repo_id: str) -> Publication:
+    bundle = Bundle.open(path)
+    for name, facts in bundle.manifest.files.items():
+        if sha256_of(path / name) != facts["sha256"]:
+            raise BundleError(
+                f"{path / name} was changed since the bundle was built, so nobody could open it. "
+                f"Build it again: python scripts/build_index.py FOLDER --out {path}"
+            )
+    files: dict[str, Path | bytes] = {name: path / name for name in bundle.manifest.files}
+    files[MANIFEST] = path / MANIFEST
+    files[CARD] = data_card(repo_id, bundle.manifest, bundle.records).encode()
+    return Publication(files, tuple(_warnings(bundle)))
+
+
+def _warnings(bundle: Bundle) -> list[str]:
+    n, warnings = len(bundle.records), []
+    unknown = n_unknown(bundle.manifest.licenses)
+    if unknown:
+        warnings.append(
+            f"The licence of {unknown:,} of {n:,} GIFs is not known. Publish them only if you "
+            f"may; a metadata.csv with a column license says what it is."
+        )
+    inside = bundle.manifest.files
+    here = sum(
+        not is_web_address(record.uri) and record.uri not in inside for record in bundle.records
+    )
+    if here:
+        warnings.append(
+            f"{here:,} of {n:,} GIFs are not in the bundle but files of this machine, which "
+            f"others will not see. To take them along, build it with --copy-media."
+        )
+    if bundle.manifest.checkpoint.startswith(LOCAL_DIR):
+        warnings.append(
+            f"The bundle was built with {bundle.manifest.checkpoint}, which others do not have. "
+            f"Publish it (python scripts/publish_model.py {bundle.manifest.checkpoint} "
+            f"OWNER/NAME), and build the bundle with --model hf-hub:OWNER/NAME."
+        )
+    return warnings
+
+
+def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
+    """The files of `mini` or a local-dir: checkpoint, as open_clip loads them from the Hub.
+
+    They are written to a folder in `staging`, which is to be kept until they have gone up.
+    CheckpointError if it is no such checkpoint, or what is staged is not the same one.
+    """
+    from retrieval.encoders.export import export_encoder
+    from retrieval.encoders.open_clip import CONFIG, OpenClipEncoder, write_whole
+
+    folder = checkpoint_folder(name)
+    if folder is None:
+        raise CheckpointError(
+            f"{name} is no checkpoint of this machine, but one that open_clip fetches. Expected "
+            f"mini or local-dir:PATH."
+        )
+    original = OpenClipEncoder(name)
+    out = staging / repo_id.rpartition("/")[2]
+    out.mkdir(parents=True)
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and BESIDE_WEIGHTS.fullmatch(file.name):
+            shutil.copyfile(file, out / file.name)
+    write_whole(folder, out)
+    config = self_contained(json.loads((folder / CONFIG).read_text("utf-8")), folder, repo_id)
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    (out / CONFIG).write_text(text + "\n", encoding="utf-8")
+    staged_name = f"{LOCAL_DIR}{out}"
+    staged = OpenClipEncoder(staged_name)
+    if staged.fingerprint != original.fingerprint:
+        raise CheckpointError(
+            f"{name} would be another checkpoint on the Hub (fingerprint "
+            f"{staged.fingerprint[:12]}, here {original.fingerprint[:12]}). This is a mistake in "
+            f"retrieval/publish.py: please report it."
+        )
+    warnings, exported = [], True
+    try:
+        export_encoder(staged, export_folder(staged_name, None, "float32"))
+    except CheckpointError as error:
+        exported = False
+        warnings.append(f"Without an export, so that it needs torch: {error}")
+    readme = folder / CARD
+    card = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    license = PRESETS[name].license if name in PRESETS else ""
+    if not license and "license" not in split_front_matter(card)[0]:
+        warnings.append(
+            f"{folder} does not say the licence of the checkpoint. To say it, begin its "
+            f"{CARD} with the lines: ---, license: apache-2.0 (or whichever it is), ---"
+        )
+    facts = {
+        "fingerprint": original.fingerprint,
+        "dimensions": str(original.dim),
+        "pixels": " × ".join(map(str, original.prepare.size)),
+    }
+    files: dict[str, Path | bytes] = {
+        file.relative_to(out).as_posix(): file
+        for file in sorted(out.rglob("*"))
+        if file.is_file() and file.name != CARD
+    }
+    files[CARD] = model_card(repo_id, card, facts, license, exported=exported).encode()
+    return Publication(files, tuple(warnings))
+
+
+def self_contained(config: dict[str, Any], folder: Path, repo_id: str) -> dict[str, Any]:
+    """open_clip's settings, with what lies in `folder` looked for in the repository itself.
+
+    open_clip asks the Hub for the config.json of a Hugging Face text tower, and for its
+    tokenizer, by name: where the folder has them, the name is the repository's own.
+    """
+    text_cfg = dict(config["model_cfg"]["text_cfg"])
+    if "hf_model_name" in text_cfg and (folder / "config.json").is_file():
+        text_cfg |= {"hf_model_name": repo_id, "hf_model_pretrained": False}
+    if "hf_tokenizer_name" in text_cfg and (folder / "tokenizer.json").is_file():
+        text_cfg["hf_tokenizer_name"] = repo_id
+    return {**config, "model_cfg": {**config["model_cfg"], "text_cfg": text_cfg}}

@@ -1,0 +1,15 @@
+"""Search: a query to ranked GIFs."""
+
+from retrieval.search.query import Filter, Term, chat_terms, check_message
+from retrieval.search.searcher import DEFAULT_TOP_K, Result, Searcher, encoder_of
+
+__all__ = [
+    "DEFAULT_TOP_K",
+    "Filter",
+    "Result",
+    "Searcher",
+    "Term",
+    "chat_terms",
+    "check_message",
+    "encoder_of",
+]

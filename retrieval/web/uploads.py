@@ -1,0 +1,128 @@
+"""What a person uploads, searched like a library: in memory, never written.
+
+Whoever uploads, one file is decoded at a time, so that a processor stays free for searches;
+people take turns file by file, so that nobody waits for all the files of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+import numpy as np
+
+from retrieval.embedding import Pipeline, Progress, Skipped, Work
+from retrieval.encoders import Encoder
+from retrieval.errors import BundleError, SourceError
+from retrieval.library import DEFAULT_POOLING, FrameEmbeddings, GifFrames, Record, VectorIndex, join
+from retrieval.media import Limits, Stop
+from retrieval.search import Searcher
+from retrieval.web.routes import png_of
+from retrieval.web.settings import Settings
+from retrieval.web.turns import Turn, Turns
+
+LIMITS = Limits(max_bytes=200_000_000)
+TURNS = Turns(at_once=1, waiting=15)  # people whose uploads are read, and who wait for that
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Uploaded pictures and animations, embedded; a Collection as search knows it."""
+
+    name: str
+    records: Sequence[Record]
+    embeddings: FrameEmbeddings
+    index: VectorIndex
+    fingerprint: str
+    data: Mapping[str, bytes]  # record id → the file's bytes
+    skipped: Sequence[Skipped]
+    pooling: str = DEFAULT_POOLING
+    stills: dict[tuple[str, int], bytes] = field(default_factory=dict)  # that were shown
+
+    def media_path(self, record: Record) -> str:
+        return record.uri
+
+    def still(self, record: Record, frame: int, stop: Stop, turns: Turns = TURNS) -> bytes:
+        """One frame as PNG. BusyError if too many people's files wait to be decoded."""
+        key = (record.id, frame)
+        if key not in self.stills:
+            with turns.turn(stop):
+                self.stills[key] = png_of(self.data[record.id], frame, stop)
+        return self.stills[key]
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """BundleError unless the uploads were embedded with this encoder."""
+        if encoder.fingerprint != self.fingerprint:
+            raise BundleError("The uploads were read with another checkpoint. Upload them again.")
+
+
+def read_uploads(
+    files: Sequence[tuple[str, bytes]],
+    encoder: Encoder,
+    progress: Progress | None = None,
+    *,
+    max_files: int = Settings.max_files,
+    max_total_mb: int = Settings.max_total_mb,
+    stop: Stop = lambda: False,
+    turns: Turns = TURNS,
+) -> Uploads:
+    """The (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
+
+    SourceError if there are too many, they are too large together, or none can be read.
+    BusyError if too many people's files wait to be read, StoppedError soon after `stop`,
+    which is called in other threads, returns True.
+    """
+    if len(files) > max_files:
+        raise SourceError(f"{len(files)} files were uploaded; at most {max_files} are ranked.")
+    total = sum(len(data) for _, data in files)
+    if total > max_total_mb * 1_000_000:
+        raise SourceError(
+            f"The files have {total / 1e6:,.0f} MB together; at most "
+            f"{max_total_mb:,} MB are ranked. Take some out."
+        )
+    records: list[Record] = []
+    gifs: list[GifFrames] = []
+    skipped: list[Skipped] = []
+    kept: dict[str, tuple[str, bytes]] = {}
+    with turns.turn(stop) as turn:
+        # One thread reads and decodes: it asks for the next file when it is done with one.
+        pipeline = Pipeline(encoder, limits=LIMITS, readers=1, decoders=1, stop=stop)
+        work = [Work((name, data), partial(_in_turn, turn, data)) for name, data in files]
+        for number, done in enumerate(pipeline.run(work), 1):
+            name, data = done.subject
+            if done.frames and done.facts and done.gif_id not in kept:
+                kept[done.gif_id] = (name, data)
+                gifs.append(done.frames)
+                records.append(Record(done.gif_id, name, name, **asdict(done.facts)))
+            else:
+                reason = str(done.error) if done.error else "the same bytes as another one"
+                skipped.append(Skipped(name, reason))
+            if progress:
+                progress(number, len(files))
+    if not records:
+        reasons = "; ".join(f"{s.path}: {s.reason}" for s in skipped)
+        raise SourceError(f"None of the uploaded files can be read: {reasons}")
+    embeddings = join(gifs, encoder.dim)
+    return Uploads(
+        name="your pictures",
+        records=records,
+        embeddings=embeddings,
+        index=VectorIndex.build(embeddings.vectors),
+        fingerprint=encoder.fingerprint,
+        data={gif_id: data for gif_id, (_, data) in kept.items()},
+        skipped=skipped,
+    )
+
+
+def embed_upload(
+    data: bytes, searcher: Searcher, stop: Stop = lambda: False, turns: Turns = TURNS
+) -> np.ndarray:
+    """`searcher.embed_image` of an uploaded picture. BusyError if too many people's wait."""
+    with turns.turn(stop):
+        return searcher.embed_image(data, stop)
+
+
+def _in_turn(turn: Turn, data: bytes) -> bytes:
+    turn.pass_on()
+    return data
