@@ -113,6 +113,18 @@ def test_a_typed_message_is_answered(page: AppTest):
     assert "fear" in texts(page) or "anxious" in texts(page)
 
 
+def test_examples_are_those_of_the_original_demo(page: AppTest):
+    loaded(page)
+    assert list(page.pills(key="example").options) == [
+        "OMG that is disgusting",
+        "I'm so scared right now",
+        "I got the job 🎉",
+        "Congratulations to all the flax-community week teams",
+        "You're awesome",
+        "I love you ❤️",
+    ]
+
+
 def test_an_example_fills_the_box_and_is_answered(page: AppTest):
     loaded(page)
     page.pills(key="example").set_value("I got the job 🎉").run()

@@ -27,13 +27,13 @@ from views.common import (
     words,
 )
 
-EXAMPLES = (
+EXAMPLES = (  # the original demo's, word for word
+    "OMG that is disgusting",
     "I'm so scared right now",
     "I got the job 🎉",
-    "Congratulations on your graduation!",
-    "Thank you so much for your help",
-    "No idea what you're talking about",
-    "This meeting is so boring",
+    "Congratulations to all the flax-community week teams",
+    "You're awesome",
+    "I love you ❤️",
 )
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "mp4", "webm"]
 CARD_WIDTH = 164  # pixels: two cards fit beside each other on a phone
@@ -110,7 +110,7 @@ def ask() -> str:
         words("message"),
         key="q",
         bind="query-params",
-        placeholder=EXAMPLES[1],
+        placeholder=EXAMPLES[2],
         help=words("message_help"),
         on_change=_typed,
     )
