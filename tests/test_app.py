@@ -17,7 +17,8 @@ from retrieval.library.catalog import read_catalog, write_catalog
 from retrieval.paths import ROOT, STARTER
 from retrieval.search.searcher import encoder_of
 from retrieval.web import loader as loading
-from retrieval.web.translations import LANGUAGES, WORDS, say
+from retrieval.web.settings import current_settings
+from retrieval.web.translations import LANGUAGES, TEXTS, translate
 
 
 def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch):
@@ -98,7 +99,7 @@ def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(
     monkeypatch.setattr(loading, "encoder_of", slow)
     page.run()
     (bar,) = [str(bar.proto) for bar in page.get("progress")]
-    assert say("en", "loading_checkpoint") in bar
+    assert translate("en", "loading_checkpoint") in bar
     page.text_input(key="q").input("thank you").run()
     may_go_on.set()
     loaded(page)
@@ -199,6 +200,7 @@ def test_a_bundle_that_cannot_be_opened_is_said_with_the_command_that_mends_it(
     assert expected in page.error[0].value and not page.exception
     assert "python scripts/build_index.py" in page.error[0].value
     monkeypatch.delenv("REACTION_INDEX")
+    current_settings.cache_clear()
     loaded(page)
     assert not page.error
 
@@ -242,11 +244,11 @@ def test_the_other_pages_open(page: AppTest, name: str):
 def test_the_page_speaks_korean(page: AppTest):
     page.query_params["lang"] = "ko"
     loaded(page)
-    assert page.title[0].value == say("ko", "title") != say("en", "title")
+    assert page.title[0].value == translate("ko", "title") != translate("en", "title")
 
 
 def test_every_word_is_there_in_every_language():
-    for key, translations in WORDS.items():
+    for key, translations in TEXTS.items():
         assert len(translations) == len(LANGUAGES), key
         assert all(text.strip() for text in translations), key
 

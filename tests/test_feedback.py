@@ -21,8 +21,16 @@ from retrieval.errors import FeedbackError
 from retrieval.library.manifest import read_manifest
 from retrieval.paths import ROOT, STARTER
 from retrieval.web import feedback
-from retrieval.web.feedback import VOTES, Tally, Vote, in_words, keep_vote, read_votes, summarize
-from retrieval.web.translations import say
+from retrieval.web.feedback import (
+    VOTES,
+    Tally,
+    Vote,
+    question_as_text,
+    read_votes,
+    save_vote,
+    summarize,
+)
+from retrieval.web.translations import translate
 from tests.support.browser import chromium
 from tests.support.server import serving
 
@@ -43,7 +51,7 @@ def votes(*fits: bool) -> list[Vote]:
 def test_votes_come_back_as_they_were_and_only_their_owner_reads_them(tmp_path: Path):
     said = replace(VOTE, message='chat:\n"so" tired 😴\u2028', fits=False)
     for vote in (VOTE, said):
-        keep_vote(tmp_path / "a" / "b", vote)
+        save_vote(tmp_path / "a" / "b", vote)
     kept = read_votes(tmp_path / "a" / "b")
     assert kept.votes == [VOTE, said] and not kept.damaged
     file = tmp_path / "a" / "b" / VOTES
@@ -57,17 +65,17 @@ def test_of_a_changed_mind_the_last_line_counts_and_nobody_overrules_another(tmp
     another = replace(VOTE, when="2026-01-02T03:04:06.000000+00:00")
     changed = replace(VOTE, fits=False)
     for vote in (VOTE, another, changed):
-        keep_vote(tmp_path, vote)
+        save_vote(tmp_path, vote)
     assert read_votes(tmp_path).votes == [another, changed]
 
 
 PERSON = """
 import sys
 from pathlib import Path
-from retrieval.feedback import Vote, keep_vote
+from retrieval.web.feedback import Vote, save_vote
 for n in range(50):
     message = sys.argv[2] + " long" * (1 + 400 * (n % 2))
-    keep_vote(Path(sys.argv[1]), Vote("", message, "", "", n + 1, 0.0, True, "", "", ""))
+    save_vote(Path(sys.argv[1]), Vote("", message, "", "", n + 1, 0.0, True, "", "", ""))
 """
 
 
@@ -84,15 +92,15 @@ def test_twenty_people_at_once_mix_no_lines(tmp_path: Path):
 
 
 def test_the_file_stops_at_its_limit_and_the_error_says_what_to_do(tmp_path: Path, monkeypatch):
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     full = (tmp_path / VOTES).stat().st_size
     monkeypatch.setattr(feedback, "MAX_BYTES", 2 * full)
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     with pytest.raises(FeedbackError, match=r"is the most it may have.*: mv .*votes\.jsonl "):
-        keep_vote(tmp_path, VOTE)
+        save_vote(tmp_path, VOTE)
     assert (tmp_path / VOTES).stat().st_size == 2 * full
     (tmp_path / VOTES).rename(tmp_path / "old.jsonl")
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     assert len(read_votes(tmp_path).votes) == 1
 
 
@@ -103,28 +111,28 @@ def test_a_folder_that_cannot_be_written_names_itself_the_reason_and_the_mend(tm
         (tmp_path / "file" / "x", "Not a dir"),
     ):
         with pytest.raises(FeedbackError, match=f"in {data} \\({reason}.*Set REACTION_DATA to"):
-            keep_vote(data, VOTE)
+            save_vote(data, VOTE)
 
 
 def test_what_does_not_fit_on_the_disk_leaves_no_half_line(tmp_path: Path, monkeypatch):
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:20]))
     with pytest.raises(FeedbackError, match=r"20 of 2.. bytes fit on the disk"):
-        keep_vote(tmp_path, VOTE)
+        save_vote(tmp_path, VOTE)
     assert read_votes(tmp_path).votes == [VOTE] and not read_votes(tmp_path).damaged
 
 
 def test_a_damaged_last_line_is_reported_and_the_next_vote_is_whole(tmp_path: Path):
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     with (tmp_path / VOTES).open("a") as file:
         file.write('{"when": "2026-01-')
     kept = read_votes(tmp_path)
     assert kept.votes == [VOTE]
     assert re.search(r"votes\.jsonl, line 2 is no vote \(Unterminated string", kept.damaged[0])
     after = replace(VOTE, message="thank you")
-    keep_vote(tmp_path, after)
-    assert read_votes(tmp_path) == feedback.Kept([VOTE, after], kept.damaged)
+    save_vote(tmp_path, after)
+    assert read_votes(tmp_path) == feedback.VoteLog([VOTE, after], kept.damaged)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +150,10 @@ def test_a_line_that_is_no_vote_is_reported_with_what_is_wrong(tmp_path: Path, l
     assert not kept.votes and kept.damaged == [f"{tmp_path / VOTES}, line 1 is no vote ({reason})."]
 
 
-def test_what_was_asked_in_words():
-    assert in_words(["any news?", "I got the job!"]) == "any news?\nI got the job!"
-    assert in_words(picture=True) == "(a picture)"
-    assert in_words() == ""
+def test_what_was_asked_question_as_text():
+    assert question_as_text(["any news?", "I got the job!"]) == "any news?\nI got the job!"
+    assert question_as_text(picture=True) == "(a picture)"
+    assert question_as_text() == ""
 
 
 def test_a_summary_worked_by_hand():
@@ -167,9 +175,9 @@ def test_a_summary_worked_by_hand():
     assert summarize([]).total.share == 0
 
 
-def test_the_script_prints_what_the_votes_say(tmp_path: Path):
+def test_the_script_prints_what_the_votes_translate(tmp_path: Path):
     for vote in votes(True, False, False):
-        keep_vote(tmp_path, replace(vote, message="so \x1b[31mtired"))
+        save_vote(tmp_path, replace(vote, message="so \x1b[31mtired"))
     with (tmp_path / VOTES).open("a") as file:
         file.write("{")
     done = run("feedback", "--data", tmp_path)
@@ -197,8 +205,8 @@ def test_only_where_it_is_on_does_the_page_ask(setting: str, tmp_path: Path, mon
     captions = [caption.value for caption in page.caption]
     next(b for b in page.button if b.key.startswith("why-")).click().run()
     captions += [caption.value for caption in page.caption]
-    asks = [say("en", "fits_where") in captions, say("en", "fits_kept") in captions]
-    asks.append(any(group.label == say("en", "fits") for group in page.button_group))
+    asks = [translate("en", "fits_where") in captions, translate("en", "fits_kept") in captions]
+    asks.append(any(group.label == translate("en", "fits") for group in page.button_group))
     assert asks == [bool(setting)] * 3 and not page.exception
     assert not (tmp_path / "data").exists()  # nothing is kept before somebody answers
 
