@@ -1,4 +1,4 @@
-"""The pages' logic and states, without a browser."""
+"""Logic and states of the pages, with AppTest."""
 
 import json
 import shutil
@@ -31,13 +31,13 @@ def test_failed_load_is_retried_after_retry_after_s(tmp_path, monkeypatch):
 
 
 def test_message_waits_for_one_batch_of_an_upload_only(encoder):
-    """The page's encoder, asked for a message while it encodes many pictures."""
+    """A text query while the page's encoder encodes many pictures."""
     order: list[str] = []
-    begun, may_go_on = threading.Event(), threading.Event()
+    started, may_go_on = threading.Event(), threading.Event()
 
     class Slow(type(encoder)):
         def encode_pixels(self, pixels):
-            begun.set()
+            started.set()
             may_go_on.wait(10)
             order.append(f"{len(pixels)} pictures")
             return super().encode_pixels(pixels)
@@ -50,7 +50,7 @@ def test_message_waits_for_one_batch_of_an_upload_only(encoder):
     pictures = [np.full((2, 2, 3), 20 * i + 1, np.uint8) for i in range(10)]
     with ThreadPoolExecutor(2) as pool:
         uploading = pool.submit(one_thread.encode_pixels, pictures)
-        begun.wait(10)
+        started.wait(10)
         asking = pool.submit(one_thread.encode_text, ["red"])
         while not one_thread._worker._work_queue.qsize():
             time.sleep(0.01)
@@ -66,7 +66,7 @@ def page() -> AppTest:
 
 
 def loaded(page: AppTest) -> AppTest:
-    """Visit, and visit again until the progress bar of the first start is gone."""
+    """Run the page until the searcher has loaded."""
     page.run()
     for _ in range(120):
         if not any("…" in str(bar.proto) for bar in page.get("progress")):
@@ -140,7 +140,7 @@ def test_permanent_url_returns_the_same_results(page: AppTest):
     again = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     again.query_params.update({"q": "so tired", "not": "angry"})
     loaded(again)
-    # All but the header, which says how many milliseconds it took.
+    # All but the header, which contains the time taken.
     assert texts(again).splitlines()[1:] == texts(page).splitlines()[1:]
 
 
@@ -264,7 +264,7 @@ HOSTILE = {
 
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle whose GIFs are all addresses that the page must not follow."""
+    """A bundle whose GIFs all have URLs that the page must not follow."""
     from conftest import save_gif
 
     from retrieval.build.build import build_index

@@ -1,4 +1,4 @@
-"""The page as a person meets it: a real server on loopback and a real Chromium."""
+"""The page in headless Chromium, on a real server."""
 
 import re
 import time
@@ -65,7 +65,7 @@ def film(path: Path) -> Path:
 
 
 def titles(page: Page) -> list[str]:
-    """The pictures' alternative texts, once the page has come to rest."""
+    """The alternative texts of the pictures, once the script has run."""
     page.wait_for_selector("[data-test-script-state=notRunning]")
     return pictures(page).evaluate_all("pictures => pictures.map(p => p.alt)")
 

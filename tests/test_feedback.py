@@ -41,7 +41,7 @@ VOTE = Vote(
 
 
 def votes(*fits: bool) -> list[Vote]:
-    """One a second, at ranks 1, 2, …"""
+    """One vote per second, at ranks 1, 2, …"""
     return [
         replace(VOTE, when=f"2026-01-02T03:04:{n:02}.000000+00:00", rank=n, fits=fit)
         for n, fit in enumerate(fits, 1)
@@ -49,15 +49,15 @@ def votes(*fits: bool) -> list[Vote]:
 
 
 def test_saved_votes_are_read_back_equal_and_the_file_is_private(tmp_path: Path):
-    said = replace(VOTE, message='chat:\n"so" tired 😴\u2028', fits=False)
-    for vote in (VOTE, said):
+    quoted = replace(VOTE, message='chat:\n"so" tired 😴\u2028', fits=False)
+    for vote in (VOTE, quoted):
         save_vote(tmp_path / "a" / "b", vote)
     kept = read_votes(tmp_path / "a" / "b")
-    assert kept.votes == [VOTE, said] and not kept.damaged
+    assert kept.votes == [VOTE, quoted] and not kept.damaged
     file = tmp_path / "a" / "b" / VOTES
     assert file.stat().st_mode & 0o777 == 0o600
     assert [json.loads(line) for line in file.read_text().split("\n")[:-1]] == [
-        asdict(VOTE), asdict(said),
+        asdict(VOTE), asdict(quoted),
     ]  # fmt: skip
 
 
@@ -186,10 +186,10 @@ def test_feedback_command_prints_the_summary(tmp_path: Path):
     assert "so  [31mtired" in done.stdout and "\x1b" not in done.stdout
     assert "Warning: " in done.stderr and "line 4 is no vote" in done.stderr
 
-    (said,) = run_json("feedback", "--data", tmp_path)
-    assert (said["n_votes"], said["n_fit"], said["n_damaged"]) == (3, 1, 1)
-    assert said["by_rank"][0] == {"rank": 1, "n_votes": 1, "n_fit": 1, "share": 1.0}
-    assert said["worst"][0]["message"] == "so \x1b[31mtired"
+    (summary,) = run_json("feedback", "--data", tmp_path)
+    assert (summary["n_votes"], summary["n_fit"], summary["n_damaged"]) == (3, 1, 1)
+    assert summary["by_rank"][0] == {"rank": 1, "n_votes": 1, "n_fit": 1, "share": 1.0}
+    assert summary["worst"][0]["message"] == "so \x1b[31mtired"
 
     none = run("feedback", "--data", tmp_path / "none")
     assert none.returncode == 1 and "REACTION_FEEDBACK=on" in none.stderr
@@ -208,12 +208,12 @@ def test_page_asks_for_votes_only_with_feedback_on(setting: str, tmp_path: Path,
     asks = [translate("en", "fits_where") in captions, translate("en", "fits_kept") in captions]
     asks.append(any(group.label == translate("en", "fits") for group in page.button_group))
     assert asks == [bool(setting)] * 3 and not page.exception
-    assert not (tmp_path / "data").exists()  # nothing is kept before somebody answers
+    assert not (tmp_path / "data").exists()  # nothing is stored before a vote
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]]:
-    """A browser's page on a server with feedback on, and where that keeps it."""
+    """A browser page on a server with feedback on, and the folder of its votes."""
     data = tmp_path_factory.mktemp("feedback") / "data"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REACTION_FEEDBACK", "on")
@@ -226,7 +226,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Pat
 
 
 def open_details(page: Page, nth: int = 0) -> Locator:
-    """The opened dialog of a card."""
+    """Open the details of the nth card."""
     page.get_by_role("button", name="Why?").nth(nth).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Take it")).to_be_visible()
@@ -270,7 +270,7 @@ def test_vote_is_appended_and_the_other_answer_replaces_it(served: tuple[Page, P
     assert when.utcoffset() == timedelta(0)
 
     page.keyboard.press("Escape")
-    dialog = open_details(page, 1)  # what was given shows as given
+    dialog = open_details(page, 1)  # the stored answer is selected
     expect(answer(dialog, "Yes")).to_be_checked()
     answer(dialog, "No").click()
     assert lines(data, 2) == [vote, vote | {"fits": False}]
@@ -280,7 +280,7 @@ def test_vote_is_appended_and_the_other_answer_replaces_it(served: tuple[Page, P
     page.get_by_role("textbox", name="Write text").fill("I got the job!!")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-test-script-state=notRunning]")
-    for nth in range(4):  # to another question, the same GIF may be another answer
+    for nth in range(4):  # another question has no votes yet
         dialog = open_details(page, nth)
         expect(answer(dialog, "No")).not_to_be_checked()
         page.keyboard.press("Escape")
@@ -295,7 +295,7 @@ def test_vote_never_stores_a_picture_and_uploads_have_no_votes(served: tuple[Pag
     page.get_by_text("Ask in other ways").click()
     other_ways = page.get_by_test_id("stPopoverBody")
     other_ways.locator("input[type=file]").set_input_files(media / "party-popper.gif")
-    expect(page.get_by_text("Why?", exact=True)).to_have_count(4)  # closing would break it off
+    expect(page.get_by_text("Why?", exact=True)).to_have_count(4)  # closing earlier would abort it
     page.keyboard.press("Escape")
     dialog = open_details(page)
     answer(dialog, "No").click()
@@ -323,6 +323,6 @@ def test_page_shows_an_error_for_a_vote_that_cannot_be_saved(served: tuple[Page,
     answer(dialog, "Yes").click()
     expect(dialog.get_by_text(f"cannot be kept in {data.name} (")).to_be_visible()
     data.unlink()
-    answer(dialog, "No").click()  # and once it can, it is
+    answer(dialog, "No").click()  # succeeds once the folder is writable
     assert not lines(data, 1)[0]["fits"]
     expect(dialog.get_by_text("cannot be kept")).to_have_count(0)

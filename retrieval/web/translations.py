@@ -49,7 +49,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     ),
     "picture": ("A picture to react to", "반응할 사진"),
     "picture_help": (
-        "JPG, PNG, WebP, GIF, MP4 or WebM. It stays in memory and is never written.",
+        "JPG, PNG, WebP, GIF, MP4 or WebM. It stays in memory and is never stored.",
         "JPG, PNG, WebP, GIF, MP4, WebM. 메모리에만 있고 저장되지 않습니다.",
     ),
     "picture_weight": ("Weight of the picture", "사진의 비중"),
@@ -62,7 +62,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "how_many_help": ("Reactions on the page.", "페이지에 보일 리액션 수입니다."),
     "min_score": ("Minimum score", "최소 점수"),
     "min_score_help": (
-        "The cosine between query and frames, from -1 to 1. What is below is cut off.",
+        "The cosine of query and frames, from -1 to 1. Results below it are left out.",
         "질문과 프레임 사이의 코사인(-1~1). 이보다 낮으면 보이지 않습니다.",
     ),
     "tags": ("Tags", "태그"),
@@ -81,7 +81,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "rank_mine": ("Rank my pictures instead", "내 사진에서 찾기"),
     "rank_mine_help": (
         "Up to {n} files, {mb} MB together: JPG, PNG, WebP, GIF, MP4. They are "
-        "ranked instead of the library, animated ones by all their frames, and never written.",
+        "ranked instead of the library, animated ones by their frames, and never stored.",
         "최대 {n}개, 합계 {mb}MB: JPG, PNG, WebP, GIF, MP4. 라이브러리 대신 "
         "순위를 매기며 저장하지 않습니다.",
     ),
@@ -90,7 +90,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "starter": ("the starter library", "기본 라이브러리"),
     "play": ("Play GIFs", "GIF 재생"),
     "play_help": (
-        "Off shows each reaction's best frame; Play on a card moves that one.",
+        "Off shows the best frame of each reaction; Play on a card animates that one.",
         "끄면 가장 잘 맞는 프레임만 보이고, 카드의 재생으로 하나만 움직입니다.",
     ),
     "play_one": ("Play", "재생"),
@@ -99,8 +99,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
         "{where}의 리액션 {total}개 중 {shown}개, {ms} ms, {encoder}",
     ),
     "not_shown": (
-        "{n} GIFs cannot be shown: their files are gone, or lie outside of a library that was not "
-        "built on this machine. Build it again here, or build it with --copy-media.",
+        "{n} GIFs cannot be shown: their files are missing, or are outside a library that was not "
+        "built on this machine. Rebuild it here, or rebuild it with --copy-media.",
         "GIF {n}개를 보여 줄 수 없습니다. 파일이 없거나, 이 컴퓨터에서 만들지 않은 라이브러리의 "
         "밖에 있습니다. 여기서 다시 만들거나 --copy-media로 만드세요.",
     ),
@@ -133,19 +133,19 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "download": ("Download", "다운로드"),
     "link": ("Link", "링크"),
     "markdown": ("Markdown", "마크다운"),
-    "same": ("It stands for these, which look alike:", "비슷해서 접힌 것:"),
+    "same": ("Near-duplicates that it stands for:", "비슷해서 접힌 것:"),
     "start": (
         "Pick an example, type a message, or add a picture to react to.",
         "예시를 고르거나, 메시지를 쓰거나, 사진을 올려 보세요.",
     ),
     "nothing": (
         "Nothing scores {min_score:.2f} or more within these filters. Lower the minimum score, or "
-        "allow more under “Narrow it”.",
+        "widen the filters under “Narrow it”.",
         "이 조건에서 {min_score:.2f}점 이상인 것이 없습니다. 최소 점수를 낮추거나 조건을 넓혀 "
         "보세요.",
     ),
     "nothing_filtered": (
-        "No GIF passes these filters. Allow more under “Narrow it”.",
+        "No GIF passes these filters. Widen them under “Narrow it”.",
         "조건에 맞는 GIF가 없습니다. 조건을 넓혀 보세요.",
     ),
     "loading_index": ("Opening the index …", "색인을 여는 중 …"),
@@ -158,7 +158,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "animated": ("Animated", "움직이는 것"),
     "megabytes": ("Megabytes", "메가바이트"),
     "unknown_license": (
-        "{n} GIFs have no known licence. Do not publish them before you know it.",
+        "{n} GIFs have an unknown licence. Find out before you publish them.",
         "라이선스를 알 수 없는 GIF가 {n}개 있습니다. 확인하기 전에는 공개하지 마세요.",
     ),
     "chart_license": ("Licence", "라이선스"),
@@ -167,8 +167,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "chart_size": ("Size (kB)", "크기(kB)"),
     "map": ("A map of the embeddings", "임베딩 지도"),
     "map_help": (
-        "Near points look alike to the encoder; distances between far groups mean nothing. Point "
-        "at one to see its GIF.",
+        "Points near each other look alike to the encoder; distances between far groups mean "
+        "nothing. Point at one to see its GIF.",
         "가까운 점은 인코더에게 비슷해 보입니다. 먼 무리 사이의 거리는 의미가 없습니다. 점에 "
         "마우스를 올리면 GIF가 보입니다.",
     ),
@@ -182,16 +182,16 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "table_download": ("Download as CSV", "CSV로 다운로드"),
     "about_title": ("About", "소개"),
     "about": (
-        "A CLIP encoder puts pictures and texts into one space. Every frame of every GIF in the "
-        "library was embedded beforehand; your message is embedded when you ask, and the GIFs "
-        "whose frames lie nearest are shown. Titles and tags are shown, never matched.",
-        "CLIP 인코더는 그림과 글을 같은 공간에 놓습니다. 라이브러리의 모든 GIF 프레임은 미리 "
+        "A CLIP encoder embeds pictures and texts in one space. Several frames of each GIF in the "
+        "library were embedded beforehand; your message is embedded when you ask, and the GIFs "
+        "whose frames are nearest are shown. Titles and tags are displayed, not searched.",
+        "CLIP 인코더는 그림과 글을 같은 공간에 놓습니다. 라이브러리의 GIF마다 여러 프레임이 미리 "
         "임베딩되어 있고, 메시지와 가장 가까운 프레임을 가진 GIF를 보여 줍니다. 제목과 태그는 "
         "보여 주기만 하고 검색에는 쓰지 않습니다.",
     ),
-    "rebuild": ("Over your own GIFs", "내 GIF로 만들기"),
+    "rebuild": ("Index your own GIFs", "내 GIF로 만들기"),
     "rebuild_help": (
-        "One command builds an index over a folder of yours; another serves it.",
+        "One command builds an index of a folder, another serves it.",
         "명령 하나로 폴더의 색인을 만들고, 다른 하나로 서비스합니다.",
     ),
     "cite": ("How to cite", "인용 방법"),

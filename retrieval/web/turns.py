@@ -1,8 +1,8 @@
-"""Turns at decoding: few at a time, a bounded number waiting, ended when nobody waits any more.
+"""A fair, bounded queue for decoding, and jobs that stop when nobody waits for them.
 
-The page's server decodes what visitors ask for: stills of the library, pictures that they
-upload. Each kind has its own `Turns`, so that however many ask, a processor stays free for
-searches. Work runs in daemon threads: the server ends without waiting for them.
+The server decodes stills of the library and visitors' uploads. Each kind of work has its own
+`Turns`, so a core stays free for searches however many visitors there are. Jobs run in daemon
+threads: the server exits without waiting for them.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import Generic, TypeVar
 from retrieval.errors import BusyError, StoppedError
 from retrieval.media import Stop
 
-SLICE_S = 0.5  # for which a turn is held before it is passed on
-POLL_S = 0.1  # between two looks at whether to stop, while waiting for a turn
+SLICE_S = 0.5  # the time after which a turn may be passed on
+POLL_S = 0.1  # between two calls of `stop` while waiting for a turn
 
 T = TypeVar("T")
 
 
 class Turns:
-    """First come, first served: `at_once` hold a turn, at most `waiting` more wait for one."""
+    """A first-in, first-out queue: `at_once` callers hold a turn, at most `waiting` more wait."""
 
     def __init__(self, at_once: int, waiting: int):
         self._at_once, self._most = at_once, at_once + waiting
         self._changed = threading.Condition()
-        self._line: deque[object] = deque()  # those who wait, in order
+        self._line: deque[object] = deque()  # waiting callers, in order
         self._n_holding = 0
-        self._n_inside = 0  # who hold a turn or wait for one
+        self._n_inside = 0  # callers that hold a turn or wait for one
 
     @contextmanager
     def turn(self, stop: Stop) -> Iterator[Turn]:
-        """Hold a turn. BusyError if too many wait, StoppedError if `stop` while waiting."""
+        """Hold a turn. BusyError if the queue is full, StoppedError if `stop()` while waiting."""
         with self._changed:
             if self._n_inside >= self._most:
                 raise BusyError
@@ -57,7 +57,7 @@ class Turns:
                 self._changed.notify_all()
 
     def _wait(self, stop: Stop) -> None:
-        """Wait at the end of the line until it is this thread's turn; with the lock held."""
+        """Wait for this thread's turn at the end of the queue. Call with the lock held."""
         ticket = object()
         self._line.append(ticket)
         try:
@@ -72,7 +72,7 @@ class Turns:
 
 
 class Turn:
-    """A turn that is held, and can be passed on between two pieces of work."""
+    """A turn that is held; long work passes it on between its parts."""
 
     def __init__(self, turns: Turns, stop: Stop):
         self._turns, self._stop = turns, stop
@@ -80,10 +80,10 @@ class Turn:
         self.is_held, self.is_over = True, False
 
     def pass_on(self) -> None:
-        """Let those go first who wait, if it has been held for a while.
+        """Let waiting callers go first if the turn has been held for SLICE_S or longer.
 
-        StoppedError if stopped meanwhile. May be called in another thread than the one that
-        holds the turn, and even while that one gives it up.
+        StoppedError if stopped meanwhile. May be called from another thread than the one that
+        holds the turn, even while that thread releases it.
         """
         turns = self._turns
         with turns._changed:
@@ -101,13 +101,13 @@ class Turn:
 
 
 class Job(Generic[T]):
-    """Work in a daemon thread, which ends when all who waited for it have left."""
+    """Work in a daemon thread, which is told to stop when its caller leaves."""
 
     def __init__(self, work: Callable[[Stop], T]):
         self.future: Future[T] = Future()
         self._left = threading.Event()
         self._work = work
-        self.future.set_running_or_notify_cancel()  # it is ended by `leave`, not by cancelling
+        self.future.set_running_or_notify_cancel()  # stopped by `leave`, not by cancelling
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -117,24 +117,24 @@ class Job(Generic[T]):
             self.future.set_exception(error)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended within this time."""
+        """Wait at most `timeout_s` seconds; returns whether the work has ended."""
         return bool(wait([self.future], timeout_s).done)
 
     def leave(self) -> None:
-        """Have it end soon; its result is then of no use to anybody."""
+        """Tell the work to stop: nobody needs its result."""
         self._left.set()
 
 
 class SharedJobs(Generic[T]):
-    """Jobs that several may wait for: the same work asked for twice at a time is done once."""
+    """Jobs shared by concurrent callers: work with the same key runs once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: dict[Hashable, tuple[Job[T], int]] = {}  # key → job, how many wait for it
+        self._jobs: dict[Hashable, tuple[Job[T], int]] = {}  # key → job, number of callers
 
     @contextmanager
     def job(self, key: Hashable, work: Callable[[Stop], T]) -> Iterator[Job[T]]:
-        """The job with this key, begun if there is none; it ends when the last one leaves."""
+        """The running job with this key, or a new one; it stops when the last caller leaves."""
         with self._lock:
             known = self._jobs.get(key)
             job = known[0] if known else Job(work)

@@ -1,7 +1,7 @@
-"""What a person uploads, searched like a library: in memory, never written.
+"""Uploaded files as a collection that can be searched: in memory, never stored.
 
-Whoever uploads, one file is decoded at a time, so that a processor stays free for searches;
-people take turns file by file, so that nobody waits for all the files of another.
+One file is decoded at a time, so that a core stays free for searches. Visitors take turns file
+by file, so that nobody waits for all the files of somebody else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from retrieval.web.settings import Settings
 from retrieval.web.turns import Turn, Turns
 
 LIMITS = Limits(max_bytes=200_000_000)
-TURNS = Turns(at_once=1, waiting=15)  # people whose uploads are read, and who wait for that
+TURNS = Turns(at_once=1, waiting=15)  # visitors: one is served, the others wait
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Uploads:
         return record.uri
 
     def still(self, record: Record, frame: int, stop: Stop, turns: Turns = TURNS) -> bytes:
-        """One frame as PNG. BusyError if too many people's files wait to be decoded."""
+        """One frame as PNG. BusyError if too many visitors wait."""
         key = (record.id, frame)
         if key not in self.stills:
             with turns.turn(stop):
@@ -67,11 +67,11 @@ def read_uploads(
     stop: Stop = lambda: False,
     turns: Turns = TURNS,
 ) -> Uploads:
-    """The (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
+    """Embed (name, bytes) pairs as a collection; unreadable files are listed in `skipped`.
 
-    SourceError if there are too many, they are too large together, or none can be read.
-    BusyError if too many people's files wait to be read, StoppedError soon after `stop`,
-    which is called in other threads, returns True.
+    SourceError if there are too many, they are too large in total, or none can be read.
+    BusyError if too many visitors wait. StoppedError soon after `stop`, which is called from
+    other threads, returns True.
     """
     if len(files) > max_files:
         raise SourceError(f"{len(files)} files were uploaded; at most {max_files} are ranked.")
@@ -86,7 +86,7 @@ def read_uploads(
     skipped: list[Skipped] = []
     kept: dict[str, tuple[str, bytes]] = {}
     with turns.turn(stop) as turn:
-        # One thread reads and decodes: it asks for the next file when it is done with one.
+        # One thread reads and decodes: it takes the next file when it has finished one.
         pipeline = Pipeline(encoder, limits=LIMITS, readers=1, decoders=1, stop=stop)
         work = [Work((name, data), partial(_in_turn, turn, data)) for name, data in files]
         for number, done in enumerate(pipeline.run(work), 1):
@@ -118,7 +118,7 @@ def read_uploads(
 def embed_upload(
     data: bytes, searcher: Searcher, stop: Stop = lambda: False, turns: Turns = TURNS
 ) -> np.ndarray:
-    """`searcher.embed_image` of an uploaded picture. BusyError if too many people's wait."""
+    """Embed an uploaded picture (`Searcher.embed_image`). BusyError if too many visitors wait."""
     with turns.turn(stop):
         return searcher.embed_image(data, stop)
 

@@ -1,4 +1,4 @@
-"""What visitors of the page may read: an error's sentence without the paths of this machine."""
+"""Remove this machine's paths from text that visitors read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-# An absolute path, but no part of an address or of a relative path.
+# An absolute path, but not a part of a URL or of a relative path.
 _PATH = re.compile(r"(?:(?<![\w:/.~-])|(?<=local-dir:))/(?:[^\s/'\"`,;()]+/)*([^\s/'\"`,;()]+)")
 
 
 def without_paths(
     text: str, folders: Iterable[Path | str] = (), roots: Iterable[Path | str] = ()
 ) -> str:
-    """The text with each absolute path cut down to its last part.
+    """Replace each absolute path in the text by its last component.
 
-    `folders` are called by their names; they may be relative. What lies below `roots` is cut
-    down, too, where their own names have spaces in them.
+    `folders`, which may be relative, are replaced by their names. Paths below `roots` are replaced
+    even if the name of the root contains spaces.
 
     >>> without_paths("/srv/gifs/mine is damaged; see https://a.b/c and local-dir:/srv/clip")
     'mine is damaged; see https://a.b/c and local-dir:clip'
