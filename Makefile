@@ -8,7 +8,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space docs clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -63,6 +63,14 @@ space: $(VENV)/.ready
 	rm -rf artifacts/space artifacts/space-image
 	$(BIN)/python scripts/deploy_space.py me/reactions --dry-run artifacts/space
 	$(BIN)/python -m tests.support.run_space artifacts/space --into artifacts/space-image
+
+# The documentation site: artifacts/docs/index.html
+docs: $(VENV)/.ready-docs
+	$(BIN)/zensical build --strict --clean
+
+$(VENV)/.ready-docs: $(VENV)/.ready requirements-docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) artifacts

@@ -15,6 +15,7 @@ from PIL import Image
 from retrieval.build.build import build_index
 from retrieval.library.bundle import Bundle
 from retrieval.search.searcher import Searcher
+from retrieval.web.settings import current_settings
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -95,6 +96,12 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def settings_of_this_test() -> None:
+    """A process reads the environment once; a test may have changed it since."""
+    current_settings.cache_clear()
 
 
 @pytest.fixture
