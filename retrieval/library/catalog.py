@@ -99,6 +99,12 @@ class Catalog(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
         return self._records[index]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Catalog) and self._records == other._records
+
+    def __hash__(self) -> int:
+        return hash(self._records)
+
     def find(self, id_prefix: str) -> int | None:
         """Return the number of the first GIF whose id starts so; None if there is none."""
         ids, numbers = self._sorted_ids
