@@ -402,7 +402,7 @@ def test_a_pulled_catalogue_cannot_hand_out_files_of_this_machine(
 ):
     secret = tmp_path / "secret.gif"
     save_gif(secret, [RED])
-    records = read_catalog(local.path / "catalog.parquet")
+    records = list(read_catalog(local.path / "catalog.parquet"))
     records[0] = replace(records[0], uri=str(secret))
     records[1] = replace(records[1], uri="media/../../../../secret.gif")
     records[3] = replace(records[3], uri=f"file://x/../../..{secret}")

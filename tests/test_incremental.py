@@ -1,5 +1,6 @@
 """Again, and only what is new is embedded; killed at any moment, and nothing is lost."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -227,3 +228,24 @@ def test_killed_ten_times_the_bundle_equals_that_of_an_undisturbed_build(tmp_pat
         }
 
     assert files("killed") == files("whole")
+
+
+def test_bundle_of_format_2_is_refused_and_rebuilt_from_its_embeddings(
+    tmp_path: Path, library: Path
+):
+    out = tmp_path / "b"
+    build(library, out)
+    expected = Bundle.open(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest["index_rows"]
+    (out / "manifest.json").write_text(json.dumps({**manifest, "format_version": 2}))
+    with pytest.raises(BundleError) as error:
+        Bundle.open(out)
+    assert "has format version 2; this program reads 3" in str(error.value)
+    assert f"python scripts/build_index.py FOLDER --out {out}" in str(error.value)
+    shutil.rmtree(tmp_path / ".b.work")  # of another program
+    report, n = build(library, out)
+    assert (report.n_embedded, n, report.notes) == (0, 0, ())
+    again = Bundle.open(out)
+    assert again.records == expected.records
+    assert again.embeddings.vectors.tobytes() == expected.embeddings.vectors.tobytes()

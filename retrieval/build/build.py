@@ -101,7 +101,7 @@ def build_index(
             groups = earlier.groups_of(ids)
             if groups is None or run.embedded:
                 groups = group(vectors, starts)
-            plan = writer.write_index(index_kind)
+            plan = writer.write_index(index_kind, pooling)
             records = list(_records(run, ids, groups, copy_media))
             if not copy_media:
                 _check_stay(records, out)

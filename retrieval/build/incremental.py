@@ -30,6 +30,7 @@ from retrieval.library import (
     CATALOG,
     EMBEDDINGS,
     MEDIA,
+    OLDEST_REUSABLE,
     GifFrames,
     Manifest,
     Record,
@@ -66,7 +67,7 @@ class Earlier:
             return earlier
         earlier.folder = out
         try:
-            manifest = read_manifest(out)
+            manifest = read_manifest(out, oldest=OLDEST_REUSABLE)
             _check(out, CATALOG, manifest)
             earlier.records = {record.id: record for record in read_catalog(out / CATALOG)}
             changed = [
