@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import FakeEncoder
 
-from retrieval.encoders.checkpoint import label_of, split_label
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.errors import SettingsError
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import searcher as search
@@ -52,7 +52,7 @@ def test_nonsense_names_the_variable_and_what_was_expected(name: str, value: str
 
 @pytest.mark.parametrize("name", ["mini", "ViT-B-32/laion2b", "hf-hub:me/clip", "local-dir:a/b"])
 def test_a_checkpoint_in_one_word_is_the_one_it_was(name: str):
-    assert label_of(*split_label(name)) == name
+    assert Checkpoint.parse(name).label == name
 
 
 def test_a_bundles_checkpoint_can_come_from_elsewhere(bundle, monkeypatch):
@@ -60,4 +60,4 @@ def test_a_bundles_checkpoint_can_come_from_elsewhere(bundle, monkeypatch):
     monkeypatch.setattr(search, "load_encoder", lambda *args: asked.append(args) or FakeEncoder())
     search.Searcher.open(bundle.path)
     search.Searcher.open(bundle.path, checkpoint="ViT-B-32/laion2b")
-    assert asked == [("fake", None), ("ViT-B-32", "laion2b")]
+    assert asked == [(Checkpoint("fake"),), ("ViT-B-32/laion2b",)]

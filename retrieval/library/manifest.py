@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval import __version__
-from retrieval.encoders import label_of
+from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, reason_of
 from retrieval.hub import (
     Address,
@@ -67,8 +67,13 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # path → bytes, sha256
 
     @property
+    def encoder_checkpoint(self) -> Checkpoint:
+        """The checkpoint of the encoder that embedded the frames."""
+        return Checkpoint.parse(self.checkpoint, self.pretrained)
+
+    @property
     def checkpoint_label(self) -> str:
-        return label_of(self.checkpoint, self.pretrained)
+        return self.encoder_checkpoint.label
 
 
 @dataclass(frozen=True)

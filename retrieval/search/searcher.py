@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from retrieval.encoders import Encoder, load_encoder, split_label
+from retrieval.encoders import Encoder, load_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import Bundle, FrameEmbeddings, Record, VectorIndex
@@ -297,9 +297,7 @@ class Searcher:
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:
     """The encoder that a bundle's manifest names, or that `checkpoint` does, as a label has it:
     "mini", "ViT-B-32/laion2b_s34b_b79k", "hf-hub:me/clip"."""
-    if not checkpoint:
-        return load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
-    return load_encoder(*split_label(checkpoint))
+    return load_encoder(checkpoint or bundle.manifest.encoder_checkpoint)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
