@@ -32,8 +32,8 @@ from retrieval.encoders import (
     PRECISIONS,
     PRESETS,
     RUNTIMES,
+    Checkpoint,
     Encoder,
-    export_folder,
     find_export,
     load_encoder,
 )
@@ -119,9 +119,8 @@ def main() -> None:
     out = check_output(args.out, source, copy_media=args.copy_media)
     if args.report:
         check_report(args.report)
-    encoder = encoder_for(
-        args.model, args.pretrained, args.device, args.precision, args.runtime, out
-    )
+    checkpoint = Checkpoint.parse(args.model, args.pretrained)
+    encoder = encoder_for(checkpoint, args.device, args.precision, args.runtime, out)
     with progress_bar("indexing", "file") as progress:
         report = build_index(
             source,
@@ -141,17 +140,17 @@ def main() -> None:
 
 
 def encoder_for(
-    model: str, pretrained: str | None, device: str, precision: str, runtime: str, out: Path
+    checkpoint: Checkpoint, device: str, precision: str, runtime: str, out: Path
 ) -> Encoder:
     """The encoder to build with; exports the checkpoint first where that will be faster."""
     if precision == "auto":
-        precision = precision_of(out, model, pretrained) or precision
-    encoder = load_encoder(model, pretrained, device=device, precision=precision, runtime=runtime)
+        precision = precision_of(out, checkpoint) or precision
+    encoder = load_encoder(checkpoint, device=device, precision=precision, runtime=runtime)
     exportable = runtime == "auto" and device in ("auto", "cpu") and precision != "int8"
     if not exportable:
         return encoder
     with suppress(HubOfflineError):  # then open_clip holds the checkpoint from before
-        if find_export(model, pretrained):
+        if find_export(checkpoint):
             return encoder
     from retrieval.encoders.export import export_encoder
     from retrieval.encoders.open_clip import OpenClipEncoder
@@ -160,13 +159,13 @@ def encoder_for(
         return encoder
     print(f"Exporting {encoder.label} once, for encoding several times as fast …", file=sys.stderr)
     if encoder.precision != "float32":  # its weights were rounded
-        encoder = OpenClipEncoder(model, pretrained)
+        encoder = OpenClipEncoder(checkpoint)
     try:
-        export_encoder(encoder, export_folder(model, pretrained, "float32"))
+        export_encoder(encoder, checkpoint.export_folder("float32"))
     except (CheckpointError, OSError) as error:
         print(f"Encoding with torch: {error}", file=sys.stderr)
-        return load_encoder(model, pretrained, device=device, precision=precision, runtime="torch")
-    return load_encoder(model, pretrained, device=device, precision=precision)
+        return load_encoder(checkpoint, device=device, precision=precision, runtime="torch")
+    return load_encoder(checkpoint, device=device, precision=precision)
 
 
 def write_report(page: str, file: Path) -> None:
@@ -179,14 +178,13 @@ def write_report(page: str, file: Path) -> None:
         ) from error
 
 
-def precision_of(out: Path, model: str, pretrained: str | None) -> str | None:
+def precision_of(out: Path, checkpoint: Checkpoint) -> str | None:
     """The precision of the bundle that is there, if it was built with this checkpoint."""
     try:
         manifest = read_manifest(out)
     except BundleError:
         return None
-    same = (manifest.checkpoint, manifest.pretrained) == (model, pretrained)
-    return manifest.precision if same else None
+    return manifest.precision if manifest.encoder_checkpoint == checkpoint else None
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from retrieval.build import open_source
 from retrieval.cli.console import parser_for, run
-from retrieval.encoders import Encoder, export_folder
+from retrieval.encoders import Checkpoint, Encoder
 from retrieval.encoders.export import check_output, export_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.evaluation import hit_rate_at_k, load_messages, overlap_at_k, ranks_of, relevant_to
@@ -50,9 +50,10 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    out = args.out or export_folder(args.model, args.pretrained, args.precision)
+    checkpoint = Checkpoint.parse(args.model, args.pretrained)
+    out = args.out or checkpoint.export_folder(args.precision)
     check_output(out)
-    exact = OpenClipEncoder(args.model, args.pretrained)
+    exact = OpenClipEncoder(checkpoint)
     calibration = []
     if args.precision == "int8":
         calibration = [exact.prepare(p) for p in one_frame_each(args.calibration)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from retrieval.cli.console import parser_for, progress_bar, run
-from retrieval.encoders import CHECKPOINTS, LOCAL_DIR, export_folder
+from retrieval.encoders import CHECKPOINTS, Checkpoint
 from retrieval.encoders.export import export_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.evaluation import art
@@ -62,8 +62,8 @@ def main() -> None:
     texts = corpus.training_texts(emoji)
     report(f"{len(emoji)} emoji, {sum(map(len, stills.values()))} stills, {len(texts)} texts")
     trainer.train(args.out, emoji, stills, texts, settings, report, only_read=args.only_read)
-    name = f"{LOCAL_DIR}{args.out}"
-    export_encoder(OpenClipEncoder(name), export_folder(name, None, "float32"))
+    checkpoint = Checkpoint.of_folder(args.out)
+    export_encoder(OpenClipEncoder(checkpoint), checkpoint.export_folder("float32"))
     report("exported")
 
 

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from retrieval.build.build import build_index
-from retrieval.encoders.checkpoint import export_folder
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.export import export_encoder
 from retrieval.encoders.load import load_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
@@ -482,7 +482,7 @@ def test_nothing_that_a_source_says_breaks_out_of_the_card(local: Bundle):
 def test_what_should_be_known_before_publishing_is_said(
     tmp_path: Path, library: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ):
-    encoder.name = "local-dir:/home/me/clip"
+    encoder.checkpoint = Checkpoint.parse("local-dir:/home/me/clip")
     build_index(library, tmp_path / "bundle", encoder)
     licences, media, checkpoint = bundle_files(tmp_path / "bundle", "me/gifs").warnings
     assert "licence of 4 of 4 GIFs is not known" in licences
@@ -825,7 +825,7 @@ def test_a_space_fetches_what_it_serves_once_and_starts_without_a_network(
 def test_the_export_of_a_checkpoint_that_open_clip_fetches_is_all_that_must_go_up(
     hub: HubStandIn, tiny: Path, library: Path, tmp_path: Path
 ):
-    export = export_folder("siglip2", None, "float32")  # in the user's cache
+    export = Checkpoint.parse("siglip2").export_folder("float32")  # in the user's cache
     export_encoder(OpenClipEncoder(f"local-dir:{tiny}"), export)
     build_index(library, tmp_path / "built", load_encoder("siglip2"), copy_media=True)
     here = Searcher.open(tmp_path / "built").ask("so tired", top_k=3)

@@ -111,8 +111,8 @@ def build_index(
             n_near = int((groups != np.arange(len(ids))).sum())
             manifest = writer.finish(
                 Manifest(
-                    checkpoint=encoder.name,
-                    pretrained=encoder.pretrained,
+                    checkpoint=encoder.checkpoint.model,
+                    pretrained=encoder.checkpoint.tag,
                     fingerprint=encoder.fingerprint,
                     frames_per_gif=frames,
                     pooling=pooling,
@@ -122,7 +122,8 @@ def build_index(
                 )
             )
         journal.close(run.keys)
-    notes = [*journal.notes, *earlier.notes, *run.notes]
+    measured = [encoder.precision_note] if encoder.precision_note else []
+    notes = [*measured, *journal.notes, *earlier.notes, *run.notes]
     notes += register_build(out, manifest, records, getattr(source, "folder", None))
     return BuildReport(
         source=source.label,
@@ -143,7 +144,6 @@ def build_index(
         write_seconds=time.monotonic() - writing,
         n_pictures=run.pipeline.n_pictures,
         stages=run.pipeline.seconds,
-        image_gflop=getattr(encoder, "image_gflop", None),
     )
 
 

@@ -79,7 +79,8 @@ class Earlier:
                 )
                 if before != now
             ]
-            if manifest.fingerprint != encoder.fingerprint and manifest.checkpoint == encoder.name:
+            same = manifest.checkpoint == encoder.checkpoint.model
+            if same and manifest.fingerprint != encoder.fingerprint:
                 changed.append(f"fingerprint of {encoder.label}'s weights")
             if changed:
                 earlier.notes.append(f"Everything is embedded again: another {', '.join(changed)}.")

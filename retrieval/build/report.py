@@ -41,8 +41,6 @@ class BuildReport:
     write_seconds: float  # of them, for groups, index, catalogue and copies
     n_pictures: int  # that went through the encoder
     stages: Seconds
-    image_gflop: float | None = None  # of one picture, where that is known
-    peak_gflops: float | None = None  # what the machine could do, where that was measured
 
     @property
     def gifs_per_second(self) -> float:
@@ -51,13 +49,6 @@ class BuildReport:
     @property
     def n_exact_duplicates(self) -> int:
         return self.n_places - self.n_gifs
-
-    @property
-    def share_of_limit(self) -> float | None:
-        """Share of the time that pure matrix products at the machine's peak would need."""
-        if not (self.image_gflop and self.peak_gflops and self.n_pictures):
-            return None
-        return self.n_pictures * self.image_gflop / self.peak_gflops / self.seconds
 
     def reasons(self) -> list[tuple[str, list[str]]]:
         """(reason, paths) of what was left out, most frequent first.
@@ -92,7 +83,6 @@ def as_json(report: BuildReport) -> dict[str, Any]:
         "precision": report.precision,
         "seconds": round(report.seconds, 3),
         "gifs_per_second": round(report.gifs_per_second, 2),
-        "share_of_limit": report.share_of_limit,
     }
 
 
@@ -172,16 +162,10 @@ def _speed(report: BuildReport) -> str:
     if not report.n_pictures:
         return f"{report.seconds:.1f} s; nothing had to be embedded"
     pictures = report.n_pictures / report.seconds
-    text = (
+    return (
         f"{report.seconds:.1f} s, {report.gifs_per_second:.1f} GIFs/s, {pictures:.0f} pictures/s; "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in _stages(report))
     )
-    if report.share_of_limit is not None:
-        text += (
-            f"; pure matrix products at this machine's peak ({report.peak_gflops:,.0f} GFLOP/s) "
-            f"would take {report.share_of_limit:.0%} of it"
-        )
-    return text
 
 
 def _stages(report: BuildReport) -> Sequence[tuple[str, float]]:
