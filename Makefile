@@ -14,7 +14,7 @@ app: setup
 	$(BIN)/reaction-search serve --port $(PORT)
 
 test: setup-dev check
-	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),--cov)
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -63,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:
                 raise
+            extra = "train" if verb == "train" else EXTRAS[package]
             raise RetrievalError(
                 f"{PROGRAM} {verb} needs the package {package}, which is not installed. Install "
-                f'it: pip install "clip-reaction-search[{EXTRAS[package]}]"'
+                f'it: pip install "clip-reaction-search[{extra}]"'
             ) from error
 
 
