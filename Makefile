@@ -1,7 +1,8 @@
 # make app    sets everything up and serves the page on http://localhost:8501
 # make test   sets everything up and runs all checks and tests
 #
-# Variables: PYTHON (3.10 or newer), PORT, PYTEST_ARGS, CHROMIUM (a browser for the tests).
+# Variables: PYTHON (3.10 or newer), PORT, CHROMIUM (a browser for the tests), PYTEST_ARGS
+# (which tests to run; without it all run, and coverage is printed and has a floor).
 
 PYTHON ?= python3
 PORT ?= 8501

@@ -57,11 +57,9 @@ def _sections(parser: argparse.ArgumentParser, level: str) -> Iterator[str]:
 
 
 def _row(action: argparse.Action) -> str:
-    value = action.metavar or (
-        f"{{{','.join(map(str, action.choices))}}}" if action.choices else ""
-    )
+    choices = f"{{{','.join(map(str, action.choices))}}}" if action.choices else ""
     names = ", ".join(action.option_strings)
-    argument = f"{names} {value}".strip().replace("|", "\\|")
+    argument = f"{names} {action.metavar or choices}".strip().replace("|", "\\|")
     meaning = " ".join((action.help or "").split()).replace("|", "\\|")
     return f"| `{argument}` | {_default(action.default)} | {meaning} |"
 
@@ -72,7 +70,9 @@ def _default(value: object) -> str:
     path = Path(str(value))
     if path.is_relative_to(ROOT):
         return f"`{path.relative_to(ROOT).as_posix()}`"
-    return "the user's data folder" if path.is_absolute() else f"`{value}`"
+    if path.is_absolute():
+        return "the user's data folder"
+    return f"`{path.as_posix() if isinstance(value, Path) else value}`"
 
 
 if __name__ == "__main__":
