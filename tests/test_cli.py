@@ -111,7 +111,7 @@ def test_missing_package_names_the_extra_that_installs_it(
         cli.main(["serve"])
     assert str(exit_info.value) == (
         "Error: reaction-search serve needs the package open_clip, which is not installed. "
-        'Install it: pip install "clip-reaction-search[torch]"'
+        "Install it, in the project's folder: pip install '.[torch]'"
     )
 
 

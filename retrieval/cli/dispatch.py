@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             extra = "train" if verb == "train" else EXTRAS[package]
             raise RetrievalError(
                 f"{PROGRAM} {verb} needs the package {package}, which is not installed. Install "
-                f'it: pip install "clip-reaction-search[{extra}]"'
+                f"it, in the project's folder: pip install '.[{extra}]'"
             ) from error
 
 
