@@ -139,8 +139,7 @@ def test_what_is_not_there_is_said_with_the_command_that_makes_it(tiny: Path):
 
 def test_a_search_from_the_shell_needs_neither_torch_nor_open_clip():
     program = (
-        "import sys; sys.argv = ['search.py', 'so tired', '-k', '1']; "
-        f"sys.path.insert(0, {str(ROOT / 'scripts')!r}); import search; search.main(); "
+        "import sys; from retrieval.cli import main; main(['search', 'so tired', '-k', '1']); "
         "print({'torch', 'open_clip', 'transformers', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

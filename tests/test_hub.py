@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
-import publish_model
 import pytest
 import torch
 from conftest import RED, FakeEncoder, save_gif, use_hub
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from retrieval.build.build import build_index
+from retrieval.cli import main as reaction_search
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.export import export_encoder
 from retrieval.encoders.load import load_encoder
@@ -647,10 +647,9 @@ with torch.no_grad():
 
 
 def test_mini_is_published_and_serves_from_the_hub_without_torch(
-    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: HubStandIn, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(sys, "argv", ["publish_model.py", "mini", "me/mini"])
-    publish_model.main()  # in this process, which has torch already
+    reaction_search(["publish", "checkpoint", "mini", "me/mini"])  # here, torch is loaded already
     said = capsys.readouterr()
     assert said.out.endswith(f"{hub.endpoint}/me/mini\n") and not said.err
     assert re.search(r"^open_clip_model\.safetensors +\d\d\.", said.out, re.MULTILINE)

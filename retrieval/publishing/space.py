@@ -20,7 +20,7 @@ from retrieval.errors import SpaceError
 from retrieval.hub import Address, Files, is_address, size_of
 from retrieval.library import MANIFEST, Bundle, Manifest, is_web_address, manifest_at
 from retrieval.output import require_empty
-from retrieval.paths import ROOT
+from retrieval.paths import PACKAGE, ROOT
 
 WORKDIR = "/app"  # of space/Dockerfile
 TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
@@ -111,19 +111,23 @@ def model_on_hub(checkpoint: str) -> list[str]:
 
 def _own_files() -> dict[str, Path | bytes]:
     """The page with what it reads, and the files of space/ at the top."""
-    names = [*TEXTS, *_code()]
-    names += [str(p.relative_to(ROOT)) for p in _files_in(ROOT / "data" / "licenses")]
+    texts = [ROOT / name for name in TEXTS] + _files_in(ROOT / "data" / "licenses")
+    files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
+    files |= _code()
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
-    files: dict[str, Path | bytes] = {name: ROOT / name for name in names}
-    files[str(card.relative_to(ROOT))] = card
+    files["retrieval/checkpoints/mini/README.md"] = card
     return files | {name: ROOT / "space" / name for name in TOP_FILES}
 
 
-def _code() -> list[str]:
+def _code() -> dict[str, Path]:
     """The page's scripts and the package, but for training; checkpoints go up as needed."""
-    files = [ROOT / "app.py", *(ROOT / "views").glob("*.py"), *(ROOT / "retrieval").rglob("*.py")]
-    names = (file.relative_to(ROOT).as_posix() for file in files)
-    return sorted(name for name in names if not name.startswith("retrieval/training/"))
+    page = [ROOT / "app.py", *(ROOT / "views").glob("*.py")]
+    files = {file.relative_to(ROOT).as_posix(): file for file in page}
+    for file in PACKAGE.rglob("*.py"):
+        inside = file.relative_to(PACKAGE)
+        if inside.parts[0] not in ("training", "shipped"):
+            files[f"retrieval/{inside.as_posix()}"] = file
+    return files
 
 
 def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
