@@ -68,7 +68,8 @@ def measure_build(n_gifs: int, n_unchanged: int) -> None:
             line += f", {facts['peak_mb']:,.0f} MB at most"
             if "stages" in facts:
                 limit = facts["gflop"] / peaks["float32" if precision == "float32" else "bfloat16"]
-                line += f"; limit {limit / facts['seconds']:.0%}; {facts['stages']}"
+                line += f"; limit {limit / facts['seconds']:.0%}" if limit else ""
+                line += f"; {facts['stages']}"
             print(line, flush=True)
         print_agreement(folder)
         print_second_run(folder, n_unchanged)
@@ -107,7 +108,7 @@ def one_side(side: str, checkpoint: str, precision: str, frames: int, folder: Pa
         encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))  # compiles the tower
         report = build_index(folder / "gifs", folder / "bundle", encoder, frames=frames, fresh=True)
         seconds, stages = report.seconds, report.stages
-        facts["gflop"] = report.n_pictures * (report.image_gflop or 0)
+        facts["gflop"] = report.n_pictures * getattr(encoder, "image_gflop", 0.0)
         facts["stages"] = (
             f"encoding {stages.encode / seconds:.0%} of the time, waiting for frames "
             f"{stages.wait / seconds:.0%}, writing {report.write_seconds / seconds:.0%}; decoding "

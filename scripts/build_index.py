@@ -14,12 +14,10 @@ python scripts/build_index.py dataset:owner/name --split train --out index/mine 
 import json
 import sys
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
-from benchmarks.machine_limit import matmul_gflops
 from retrieval.build import (
-    BuildReport,
     as_html,
     as_json,
     as_text,
@@ -137,7 +135,6 @@ def main() -> None:
             fresh=args.fresh,
             progress=progress,
         )
-    report = with_limit(report)
     print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
     if args.report:
         write_report(as_html(report), args.report)
@@ -180,13 +177,6 @@ def write_report(page: str, file: Path) -> None:
             f"The report cannot be written to {file}: {error.strerror}. The index is whole; name "
             f"another file with --report and run it again, which embeds nothing."
         ) from error
-
-
-def with_limit(report: BuildReport) -> BuildReport:
-    """The report with what this machine could do at best, if that says anything of it."""
-    if not report.image_gflop or report.stages.encode < 1:
-        return report
-    return replace(report, peak_gflops=matmul_gflops(report.precision))
 
 
 def precision_of(out: Path, model: str, pretrained: str | None) -> str | None:
