@@ -290,10 +290,13 @@ def test_damaged_work_of_an_unfinished_build_is_done_again(
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
-        (["UPDATE gifs SET vectors = zeroblob(12) WHERE rowid = 2"], "1 rows are not what was"),
-        (["UPDATE gifs SET times_ms = x'01000000', width = 3"], "rows are not what was written"),
-        (["UPDATE files SET gif_id = (SELECT max(gif_id) FROM files)"], "rows are not what was"),
-        (["UPDATE files SET reason = 'broken'"], "rows are not what was written"),
+        (
+            ["UPDATE gifs SET vectors = zeroblob(12) WHERE rowid = 2"],
+            "wrong digest in 1 of its rows",
+        ),
+        (["UPDATE gifs SET times_ms = x'01000000', width = 3"], "wrong digest in"),
+        (["UPDATE files SET gif_id = (SELECT max(gif_id) FROM files)"], "wrong digest in"),
+        (["UPDATE files SET reason = 'broken'"], "wrong digest in"),
         (["DELETE FROM settings"], ""),
         (["UPDATE settings SET value = '{'"], ""),
         (["CREATE TRIGGER t AFTER DELETE ON gifs BEGIN DELETE FROM files; END"], "not the tables"),
@@ -323,7 +326,7 @@ def test_every_flipped_bit_in_stored_embeddings_is_found(
     data[data.index(vectors) + 1] ^= 4
     file.write_bytes(data)
     report = build_index(source, interrupted, FakeEncoder())
-    assert "state.sqlite: 1 rows are not what was written" in report.notes[0]
+    assert "state.sqlite: wrong digest in 1 of its rows" in report.notes[0]
     assert contents(interrupted) == contents(tmp_path / "undisturbed")
 
 

@@ -205,7 +205,7 @@ class BuildState:
             db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
         if damaged:
             db.commit()
-            damage[STATE] = f"{len(damaged):,} rows are not what was written"
+            damage[STATE] = f"wrong digest in {len(damaged):,} of its rows"
 
     def get(self, key: str) -> FileState | None:
         """What an earlier build, or this one, found out about a file or an address."""
