@@ -33,7 +33,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -107,45 +107,43 @@ class SyntheticLibrary:
         return np.sqrt(share) * self._themes[themes] + np.sqrt(1 - share) * own, themes
 
 
-def measure_sizes(sizes: list[int], dim: int) -> None:
+def measure_sizes(sizes: list[int], dim: int, kinds: Sequence[str] = KINDS) -> None:
     """Print a row for each size and kind."""
     print(f"recall@{TOP_K} and times of single queries on one thread; {QUERIES} held-out frames")
-    print(f"and {QUERIES} texts. `+ file`: scored again from a memory-mapped float16 file.")
+    print(f"and {QUERIES} texts. Approximate kinds re-rank from a memory-mapped float16 file.")
     print(
-        f"{'vectors':>10} {'kind':<17} {'build s':>8} {'B/vector':>8} {'memory MB':>9} "
+        f"{'vectors':>10} {'kind':<10} {'build s':>8} {'B/vector':>8} {'memory MB':>9} "
         f"{'mapped MB':>9} {'frames':>7} {'texts':>7} {'p50 ms':>7} {'p99 ms':>7} {'queries/s':>9}"
     )
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             n = max(1, size // FRAMES_PER_GIF) * FRAMES_PER_GIF
-            _check_room(folder, n, dim)
-            _alone(_make_library, folder, n, dim)
-            for kind in KINDS:
-                build_s = _alone(_build, folder, n, dim, kind)
-                for reread in (False, True) if kind != "flat" else (False,):
-                    row = _alone(_search, folder, n, dim, kind, reread)
-                    label = kind + (" + file" if reread else "")
-                    print(
-                        f"{n:>10,} {label:<17} {build_s:>8.1f} {row['bytes']:>8.0f} "
-                        f"{row['memory_mb']:>9.0f} {row['mapped_mb']:>9.0f} "
-                        f"{row['frames']:>7.3f} {row['texts']:>7.3f} {row['p50_ms']:>7.2f} "
-                        f"{row['p99_ms']:>7.2f} {row['queries_per_s']:>9.0f}",
-                        flush=True,
-                    )
+            check_room(folder, 6 * n * dim)  # float16, and for a while flat in float32
+            alone(_make_library, folder, n, dim)
+            for kind in kinds:
+                build_s = alone(_build, folder, n, dim, kind)
+                row = alone(_search, folder, n, dim, kind)
+                print(
+                    f"{n:>10,} {kind:<10} {build_s:>8.1f} {row['bytes']:>8.0f} "
+                    f"{row['memory_mb']:>9.0f} {row['mapped_mb']:>9.0f} "
+                    f"{row['frames']:>7.3f} {row['texts']:>7.3f} {row['p50_ms']:>7.2f} "
+                    f"{row['p99_ms']:>7.2f} {row['queries_per_s']:>9.0f}",
+                    flush=True,
+                )
 
 
-def _check_room(folder: Path, n: int, dim: int) -> None:
-    # float16 vectors and, for a while, the flat index in float32.
-    needed, free = 6 * n * dim, shutil.disk_usage(folder).free
+def check_room(folder: Path, needed: int) -> None:
+    """Raise RetrievalError unless so many bytes are free where the folder is."""
+    free = shutil.disk_usage(folder).free
     if needed > 0.9 * free:
         raise RetrievalError(
-            f"{n:,} vectors of {dim} need {needed / 1e9:.0f} GB in {folder.parent}, which has "
-            f"{free / 1e9:.0f} GB free. Measure fewer (--sizes), or set TMPDIR to a larger disk."
+            f"This needs {needed / 1e9:.0f} GB in {folder.parent}, which has {free / 1e9:.0f} GB "
+            f"free. Measure fewer (--sizes, --gifs), or set TMPDIR to a larger disk."
         )
 
 
-def _alone(work: Callable[..., T], *args: Any) -> T:
+def alone(work: Callable[..., T], *args: Any) -> T:
     """Run in a new process with one thread, so that memory and time are its own."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
@@ -191,23 +189,24 @@ def _build(folder: Path, n: int, dim: int, kind: str) -> float:
     return time.perf_counter() - start
 
 
-def _search(folder: Path, n: int, dim: int, kind: str, reread: bool) -> dict[str, float]:
+def _search(folder: Path, n: int, dim: int, kind: str) -> dict[str, float]:
     stored = np.load(folder / "queries.npz")
     queries, rows = stored["queries"], stored["rows"]
     step = QUERIES // EXACT_QUERIES if kind == "flat" else 1
     queries, rows = queries[::step], rows[::step]
-    before = _resident_mb()
-    index = VectorIndex.load(folder / "vectors.faiss", plan_index(n, dim, kind).parameters)
-    vectors = map_vectors(folder / "vectors.f16", dim) if reread else None
+    before = resident_mb()
+    vectors = map_vectors(folder / "vectors.f16", dim)
+    plan = plan_index(n, dim, kind)
+    index = VectorIndex.load(folder / "vectors.faiss", vectors, plan.parameters)
     for query in queries[::20]:  # warm up
-        index.search(query[None], TOP_K, vectors)
+        index.search(query, TOP_K)
     ms, recalls = [], []
     for query, expected in zip(queries, rows, strict=True):
         start = time.perf_counter()
-        _, found = index.search(query[None], TOP_K, vectors)
+        _, found = index.search(query, TOP_K)
         ms.append(1000 * (time.perf_counter() - start))
-        recalls.append(len(set(found[0]) & set(expected)) / len(expected))
-    after = _resident_mb()
+        recalls.append(len(set(found) & set(expected)) / len(expected))
+    after = resident_mb()
     half = len(queries) // 2
     return {
         "bytes": (folder / "vectors.faiss").stat().st_size / n,
@@ -221,7 +220,7 @@ def _search(folder: Path, n: int, dim: int, kind: str, reread: bool) -> dict[str
     }
 
 
-def _resident_mb() -> dict[str, float]:
+def resident_mb() -> dict[str, float]:
     """Memory of this process in MB: its own (RssAnon), and pages of files (RssFile)."""
     status = Path("/proc/self/status")
     if not status.exists():  # not Linux

@@ -12,7 +12,6 @@ from retrieval.build.build import build_index
 from retrieval.errors import MediaError, QueryError
 from retrieval.library.bundle import Bundle
 from retrieval.library.embeddings import FrameEmbeddings
-from retrieval.library.faiss_index import VectorIndex
 from retrieval.search.query import MAX_MESSAGE_CHARS, Filter, Term, chat_terms
 from retrieval.search.searcher import Searcher
 
@@ -21,25 +20,12 @@ def titles(results) -> list[str]:
     return [result.record.title for result in results]
 
 
-def test_faiss_answers_what_brute_force_answers():
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((5_000, 64)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    queries = vectors[:20] + 0.1 * rng.standard_normal((20, 64)).astype(np.float32)
-
-    scores, rows = VectorIndex.build(vectors).search(queries, 10)
-
-    exact = queries @ vectors.T
-    np.testing.assert_array_equal(rows, np.argsort(-exact, axis=1)[:, :10])
-    np.testing.assert_allclose(scores, np.sort(exact, axis=1)[:, ::-1][:, :10], rtol=1e-5)
-
-
 def test_row_i_of_the_index_is_row_i_of_the_embeddings(bundle: Bundle):
     embeddings: FrameEmbeddings = bundle.embeddings
     assert embeddings.starts().tolist() == [0, 1, 3, 4]  # the second has two frames
     assert len(bundle.records) == 4
-    scores, rows = bundle.index.search(embeddings.vectors, len(embeddings))
-    by_row = np.take_along_axis(scores, np.argsort(rows, axis=1), axis=1)
+    found = [bundle.index.search(vector, len(embeddings)) for vector in embeddings.vectors]
+    by_row = [scores[np.argsort(rows)] for scores, rows in found]
     np.testing.assert_allclose(by_row, embeddings.vectors @ embeddings.vectors.T, atol=1e-6)
 
 
@@ -111,8 +97,7 @@ def test_top_k_finds_enough_gifs_when_one_gif_owns_the_nearest_frames(
     for i in range(12):
         save_gif(folder / f"b-{i:02}.gif", [(200, 20 * i, 0)])
     build_index(folder, tmp_path / "b", encoder, frames=40, pooling="best_frame")
-    monkeypatch.setattr("retrieval.search.searcher.MIN_CANDIDATES", 4)
-    monkeypatch.setattr("retrieval.search.searcher.CANDIDATES_PER_RESULT", 1)
+    monkeypatch.setattr("retrieval.search.searcher.FRAMES_PER_GIF", 1)
     results = Searcher(Bundle.open(tmp_path / "b"), encoder).ask("red", top_k=6)
     assert titles(results) == ["a long", "b 00", "b 01", "b 02", "b 03", "b 04"]
 

@@ -99,7 +99,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "heavy": "media/heavy.gif",
     }
     bundle = folder / "bundle"
-    records = read_catalog(bundle / "catalog.parquet")
+    records = list(read_catalog(bundle / "catalog.parquet"))
     records += [Record(id_of(name), uri, name) for name, uri in uris.items()]
     write_catalog(records, bundle / "catalog.parquet")
     frames = np.array([0, HEAVY_FRAME], np.int32)
@@ -278,7 +278,7 @@ def test_media_of_a_build_of_another_machine_are_not_served(
 
 def test_catalogue_that_was_changed_since_its_build_is_not_trusted(built: Path, tmp_path: Path):
     (tmp_path / "library" / "new.gif").write_bytes(SECRET)
-    records = read_catalog(built / "catalog.parquet")
+    records = list(read_catalog(built / "catalog.parquet"))
     records[0] = replace(records[0], uri=str(tmp_path / "library" / "new.gif"))
     write_catalog(records, built / "catalog.parquet")
     with pytest.raises(MediaError):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import FakeEncoder
 
-from retrieval.encoders.checkpoint import label_of, split_label
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.errors import SettingsError
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import searcher as search
@@ -63,7 +63,7 @@ def test_invalid_value_raises_with_the_variable_and_what_is_expected(
 
 @pytest.mark.parametrize("name", ["mini", "ViT-B-32/laion2b", "hf-hub:me/clip", "local-dir:a/b"])
 def test_checkpoint_label_round_trips(name: str):
-    assert label_of(*split_label(name)) == name
+    assert Checkpoint.parse(name).label == name
 
 
 def test_checkpoint_argument_overrides_the_bundles(bundle, monkeypatch):
@@ -71,4 +71,4 @@ def test_checkpoint_argument_overrides_the_bundles(bundle, monkeypatch):
     monkeypatch.setattr(search, "load_encoder", lambda *args: asked.append(args) or FakeEncoder())
     search.Searcher.open(bundle.path)
     search.Searcher.open(bundle.path, checkpoint="ViT-B-32/laion2b")
-    assert asked == [("fake", None), ("ViT-B-32", "laion2b")]
+    assert asked == [(Checkpoint("fake"),), ("ViT-B-32/laion2b",)]

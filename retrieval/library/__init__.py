@@ -4,6 +4,7 @@ from retrieval.library.bundle import Bundle, folder_of, manifest_at, media_path,
 from retrieval.library.catalog import (
     DESCRIBED,
     UNKNOWN_LICENSE,
+    Catalog,
     Record,
     is_web_address,
     read_catalog,
@@ -13,11 +14,13 @@ from retrieval.library.embeddings import (
     FrameEmbeddings,
     GifFrames,
     ShardStore,
+    gif_means,
     join,
     read_frame_indices,
     write_shard,
 )
-from retrieval.library.faiss_index import KINDS, VectorIndex, map_vectors, plan_index
+from retrieval.library.faiss_index import VectorIndex, map_vectors
+from retrieval.library.index_plan import KINDS, plan_index
 from retrieval.library.local_builds import folders_of, register_build
 from retrieval.library.manifest import (
     CATALOG,
@@ -25,6 +28,7 @@ from retrieval.library.manifest import (
     EMBEDDINGS,
     MANIFEST,
     MEDIA,
+    OLDEST_REUSABLE,
     POOLINGS,
     Manifest,
     owned_files,
@@ -40,11 +44,13 @@ __all__ = [
     "KINDS",
     "MANIFEST",
     "MEDIA",
+    "OLDEST_REUSABLE",
     "POOLINGS",
     "SAME_ANIMATION",
     "UNKNOWN_LICENSE",
     "Bundle",
     "BundleWriter",
+    "Catalog",
     "FrameEmbeddings",
     "GifFrames",
     "Manifest",
@@ -53,6 +59,7 @@ __all__ = [
     "VectorIndex",
     "folder_of",
     "folders_of",
+    "gif_means",
     "group",
     "is_web_address",
     "join",

@@ -1,10 +1,11 @@
 """An index bundle: a folder that can be copied, versioned, published and opened.
 
     manifest.json              what this is, how it was made, the size and hash of every file
-    catalog.parquet            one record a GIF (retrieval.library.catalog)
+    catalog.parquet            one record per GIF (retrieval.library.catalog)
     embeddings/part-*.parquet  frame embeddings, the source of truth (retrieval.library.embeddings)
-    vectors.faiss              the index; row i is row i of the embeddings
-    vectors.f16                float16, row by row: what an index that is not exact is re-ranked by
+    vectors.faiss              the index; row i is GIF i (mean pooling) or frame i (best frame)
+    means.f16                  GIF means in float16, which re-rank an approximate index of GIFs
+    frames.f16                 frame embeddings in float16, of a bundle too large for memory
     media/                     the GIFs themselves, where they were copied in
 
 Opening checks that all parts are there, whole, and fit one another; of one that is pulled
@@ -16,7 +17,7 @@ leaves the old one serving.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +34,7 @@ from retrieval.hub import (
     stays_inside,
 )
 from retrieval.library.catalog import (
+    Catalog,
     Record,
     is_web_address,
     read_catalog,
@@ -41,22 +43,23 @@ from retrieval.library.embeddings import (
     FrameEmbeddings,
     read_embeddings,
 )
-from retrieval.library.faiss_index import KIND, VectorIndex, map_vectors
+from retrieval.library.faiss_index import VectorIndex, map_vectors
 from retrieval.library.manifest import (
     CATALOG,
     DAMAGE,
     EMBEDDINGS,
-    EXACT,
+    FRAMES,
     MANIFEST,
+    MEANS,
     VECTORS,
+    Location,
     Manifest,
-    _check_file,
-    _Place,
+    check_file,
     read_manifest,
 )
 from retrieval.output import old_of
 
-READ_TRIES = 5
+READ_ATTEMPTS = 5
 SWAP_S = 0.05  # a swap takes far less
 
 T = TypeVar("T")
@@ -64,20 +67,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle, all in memory but the media, and the vectors if it is large."""
+    """An opened bundle, in memory but for the media, and the float16 files of a large one."""
 
     path: Path
     manifest: Manifest
-    records: Sequence[Record]
+    records: Catalog
     embeddings: FrameEmbeddings
     index: VectorIndex
     origin: Address | None = None  # where it was pulled from; `path` is then in the Hub's cache
 
     @classmethod
     def open(cls, where: Path | str, progress: Progress | None = None) -> Bundle:
-        """The bundle in a folder, or at an hf:// address: that is pulled first, and kept.
+        """Return the bundle in a folder, or at an hf:// address, which is pulled first and cached.
 
-        BundleError says what does not fit and what mends it, HubError what cannot be had.
+        BundleError names what does not fit and the command that repairs it; HubError what
+        cannot be downloaded.
         """
         if is_address(where):
             snapshot = _pull(Address.parse(where), progress)
@@ -86,33 +90,37 @@ class Bundle:
 
     @classmethod
     def _open(cls, path: Path, origin: Address | None = None) -> Bundle:
-        place = _Place.of(path, origin)
+        location = Location.of(path, origin)
         manifest = read_manifest(path, origin)
         for name, facts in manifest.files.items():
-            _check_file(place, path / name, facts["bytes"])
+            check_file(location, path / name, facts["bytes"])
         try:
             records = read_catalog(path / CATALOG)
-            exact = None
-            if manifest.index_kind != KIND:
-                exact = map_vectors(path / EXACT, manifest.dim)
+            frames = means = None
+            if FRAMES in manifest.files:
+                frames = map_vectors(path / FRAMES, manifest.dim)
+            if MEANS in manifest.files:
+                means = map_vectors(path / MEANS, manifest.dim)
             ids = [record.id for record in records]
-            embeddings = read_embeddings(path / EMBEDDINGS, ids, exact)
+            embeddings = read_embeddings(path / EMBEDDINGS, ids, frames)
         except DAMAGE as error:
-            raise BundleError(f"{place.name} is damaged ({error}). {place.mend}") from error
+            raise BundleError(f"{location.name} is damaged ({error}). {location.remedy}") from error
         try:
-            index = VectorIndex.load(path / VECTORS, dict(manifest.index_parameters))
+            exact = frames if manifest.index_rows == "frames" else means
+            index = VectorIndex.load(path / VECTORS, exact, manifest.index_parameters)
         except (BundleError, *DAMAGE) as error:
-            raise BundleError(f"{error}. {place.mend}") from error
+            raise BundleError(f"{error}. {location.remedy}") from error
         for what, found, expected in (
             ("GIFs in the catalogue", len(records), manifest.n_gifs),
             ("frame embeddings", len(embeddings), manifest.n_frames),
-            ("rows in the index", len(index), manifest.n_frames),
+            ("rows in the index", len(index), manifest.n_rows),
             ("dimensions in the embeddings", embeddings.vectors.shape[1], manifest.dim),
             ("dimensions in the index", index.dim, manifest.dim),
         ):
             if found != expected:
                 raise BundleError(
-                    f"{place.name} has {found} {what}; its manifest says {expected}. {place.mend}"
+                    f"{location.name} has {found} {what}; its manifest says {expected}. "
+                    f"{location.remedy}"
                 )
         return cls(path, manifest, records, embeddings, index, origin)
 
@@ -125,27 +133,27 @@ class Bundle:
         return self.manifest.pooling
 
     def check_encoder(self, encoder: Encoder) -> None:
-        """BundleError unless the encoder is the one the bundle was built with."""
+        """Raise BundleError unless the bundle was built with this encoder."""
         if encoder.fingerprint != self.manifest.fingerprint:
-            place = _Place.of(self.path, self.origin)
+            location = Location.of(self.path, self.origin)
             raise BundleError(
-                f"{place.name} was built with {self.manifest.checkpoint_label} (dim "
+                f"{location.name} was built with {self.manifest.checkpoint_label} (dim "
                 f"{self.manifest.dim}, fingerprint {self.manifest.fingerprint[:12]}); the encoder "
                 f"is {encoder.label} (dim {encoder.dim}, fingerprint {encoder.fingerprint[:12]}). "
-                f"{place.mend}"
+                f"{location.remedy}"
             )
 
     def media_path(self, record: Record) -> str:
-        """Where the record's GIF is: a path that can be opened from here, or an address."""
+        """Return where the record's GIF is: a path that can be opened from here, or a URL."""
         return media_path(self.path, record, pulled=self.origin is not None)
 
 
 def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
-    """Where a record's GIF is: a path that can be opened from here, or an http(s) address.
+    """Return where a record's GIF is: a path that can be opened from here, or an http(s) URL.
 
-    Empty for an address of another scheme, and for one that a bundle from the Hub says to
-    lie outside of it: the files of this machine are none of its business. Whether a path
-    may be served is decided by retrieval.web.routes.
+    Empty for a URL of another scheme, and for a path by which a bundle from the Hub points
+    outside of itself: it must not name files of this machine. retrieval.web.routes decides
+    whether a path may be served.
     """
     if is_web_address(record.uri):
         return record.uri
@@ -154,14 +162,14 @@ def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
     return str(bundle / record.uri)
 
 
-# Address as it was asked for → the folder with its files, of those opened in this process.
+# Address as given → the folder with its files, of those opened in this process.
 _pulled: dict[str, Path] = {}
 
 
 def folder_of(where: Path | str) -> Path:
-    """The folder of a bundle; of one on the Hub, that of the commit last opened here.
+    """Return the folder of a bundle; of one on the Hub, that of the commit last opened here.
 
-    BundleError if that has not been opened yet: a server's answers must not wait for it.
+    BundleError if that has not been opened yet: a server's responses must not wait for it.
     """
     if not is_address(where):
         return Path(where)
@@ -172,14 +180,14 @@ def folder_of(where: Path | str) -> Path:
 
 
 def manifest_at(where: Path | str) -> Manifest:
-    """What the bundle in a folder or at an hf:// address says of itself; no more is pulled."""
+    """Return the manifest of the bundle in a folder or at an hf:// address; only it is pulled."""
     if is_address(where):
         return _pull_manifest(Address.parse(where))[1]
     return read_manifest(Path(where))
 
 
 def _pull(address: Address, progress: Progress | None = None) -> Snapshot:
-    """A bundle's files at one commit, each with the hash that the manifest says."""
+    """Pull a bundle's files at one commit, each checked by its hash in the manifest."""
     snapshot, manifest = _pull_manifest(address)
     hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
     fetch_checked(snapshot, hashes, progress)
@@ -198,14 +206,14 @@ def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
 
 
 def read_whole(path: Path, read: Callable[[], T]) -> T:
-    """What `read` reads of the bundle at `path`, all of it of one build.
+    """Return what `read` reads of the bundle at `path`, all of it from one build.
 
-    A build may be swapped in while the files are read one by one: it is then read again.
+    If another build is swapped in while the files are read one by one, it is read again.
     """
     failure: Exception = BundleError(
         f"{path} was rebuilt again and again while it was read. Try it again."
     )
-    for _ in range(READ_TRIES):
+    for _ in range(READ_ATTEMPTS):
         before = _version(path)
         try:
             result = read()
@@ -221,7 +229,7 @@ def read_whole(path: Path, read: Callable[[], T]) -> T:
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:
-    """What tells one build's manifest from another's; None if there is none."""
+    """Return what distinguishes one build's manifest from another's; None if there is none."""
     try:
         facts = (path / MANIFEST).stat()
     except OSError:
@@ -230,5 +238,5 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _was_swapped(path: Path, before: tuple[int, int, int] | None) -> bool:
-    """Whether the bundle was swapped since, or is at this moment (by two renames)."""
+    """Return whether the bundle was swapped since, or is being swapped (by two renames)."""
     return _version(path) != before or (before is None and old_of(path).exists())

@@ -1,13 +1,13 @@
 """Frame embeddings as Parquet shards: the source of truth that any index derives from.
 
-A shard's rows are (gif_id, frame_index, time_ms, vector), float32, a GIF's rows one
-after the other; the rows of all shards in name order are the rows of the index.
+A shard's rows are (gif_id, frame_index, time_ms, vector), float32, the rows of a GIF
+adjacent; the shards in name order hold the GIFs in catalogue order.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 ROWS_PER_SHARD = 65_536  # 128 MB of 512 float32
 OPEN_SHARDS = 4
+GIFS_AT_ONCE = 4_096  # whose frames become float32 together: 64 MB of 8 frames of 512
 
 SCHEMA_NAMES = ("gif_id", "frame_index", "time_ms", "vector")
 
 
 @dataclass(frozen=True)
 class FrameEmbeddings:
-    """Aligned arrays, a row a frame; a GIF's rows follow one another."""
+    """Aligned arrays, one row per frame; the rows of a GIF are adjacent."""
 
     gif_numbers: np.ndarray  # (n,) int32, ascending: the GIF's place in the catalogue
     frame_indices: np.ndarray  # (n,) int32
@@ -34,10 +35,24 @@ class FrameEmbeddings:
         return len(self.vectors)
 
     def starts(self) -> np.ndarray:
-        """Row at which each GIF's frames start, int64 (n_gifs,), in catalogue order."""
+        """Return the row at which each GIF's frames start, int64 (n_gifs,)."""
         first = np.ones(len(self), bool)
         first[1:] = self.gif_numbers[1:] != self.gif_numbers[:-1]
         return np.flatnonzero(first)
+
+
+def gif_means(vectors: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the unit mean of each GIF's frames, in blocks, float32 (at most GIFS_AT_ONCE, dim).
+
+    `vectors` (n, dim) are the frames of all GIFs, in memory or memory-mapped; `starts`
+    (n_gifs,) is the row at which each GIF's frames start.
+    """
+    ends = np.append(starts[1:], len(vectors))
+    for first in range(0, len(starts), GIFS_AT_ONCE):
+        block = starts[first : first + GIFS_AT_ONCE]
+        rows = np.asarray(vectors[block[0] : ends[first + len(block) - 1]], np.float32)
+        sums = np.add.reduceat(rows, block - block[0], axis=0)
+        yield sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class GifFrames:
 
 
 def join(gifs: Sequence[GifFrames], dim: int) -> FrameEmbeddings:
-    """All in one, in order, in memory."""
+    """Concatenate the GIFs' frames, in order, in memory."""
     lengths = [len(gif) for gif in gifs]
     return FrameEmbeddings(
         gif_numbers=np.repeat(np.arange(len(gifs), dtype=np.int32), lengths),
@@ -87,9 +102,9 @@ def shards_in(folder: Path) -> list[Path]:
 def read_embeddings(
     folder: Path, ids: Sequence[str], vectors: np.ndarray | None = None
 ) -> FrameEmbeddings:
-    """All rows of the shards; `ids` are the GIFs in catalogue order.
+    """Return all rows of the shards; `ids` are the GIFs in catalogue order.
 
-    With `vectors`, those are taken instead of the shards', which stay unread.
+    `vectors`, if given, replace those of the shards, which are then not read.
     ValueError if the shards hold other GIFs, or in another order.
     """
     columns = SCHEMA_NAMES if vectors is None else SCHEMA_NAMES[:3]
@@ -114,7 +129,7 @@ def read_embeddings(
 
 
 def read_frame_indices(folder: Path) -> dict[str, np.ndarray]:
-    """GIF id → int32 indices of its embedded frames; the vectors stay unread."""
+    """Return the int32 indices of the embedded frames by GIF id, without reading vectors."""
     indices: dict[str, np.ndarray] = {}
     for path in shards_in(folder):
         columns = ["gif_id", "frame_index"]
@@ -141,9 +156,9 @@ def _vectors(table: pa.Table) -> np.ndarray:
 
 
 class ShardStore:
-    """Any GIF's rows out of many shards, a few of which are held in memory.
+    """Random access to the rows of any GIF in many shards, a few of them held in memory.
 
-    Quick when asked in about the order of the shards, which is how they are written.
+    Fast when GIFs are requested in about the order of the shards.
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -153,7 +168,7 @@ class ShardStore:
         self._open: OrderedDict[int, FrameEmbeddings] = OrderedDict()
 
     def add(self, path: Path) -> None:
-        """Take a shard in; what it holds of a GIF replaces what earlier ones held.
+        """Add a shard; its rows of a GIF replace those of earlier shards.
 
         ValueError if it is no shard with vectors of this dim.
         """

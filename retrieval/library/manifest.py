@@ -1,4 +1,4 @@
-"""The manifest of an index bundle: what a bundle says of itself."""
+"""The manifest of an index bundle: how it was built, and the size and hash of every file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval import __version__
-from retrieval.encoders import label_of
+from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, reason_of
 from retrieval.hub import (
     Address,
@@ -19,13 +19,15 @@ from retrieval.hub import (
 from retrieval.library.embeddings import (
     shards_in,
 )
-from retrieval.library.faiss_index import KIND
+from retrieval.library.index_plan import KIND
 from retrieval.output import suggest_output
 from retrieval.paths import NAME, why_not_regular
 
-FORMAT_VERSION = 2  # 2: places and groups in the catalogue, precision, other kinds of index
+FORMAT_VERSION = 3  # 3: one row of the index per GIF if means are pooled; frames.f16, means.f16
+OLDEST_REUSABLE = 2  # format whose catalogue and embeddings a build takes over
 METRIC = "cosine"
-POOLINGS = ("best_frame", "mean")
+INDEX_ROWS = {"best_frame": "frames", "mean": "gifs"}  # what a row of the index is, by pooling
+POOLINGS = tuple(INDEX_ROWS)
 # "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
 DEFAULT_POOLING = "mean"
 
@@ -33,7 +35,9 @@ MANIFEST = "manifest.json"
 CATALOG = "catalog.parquet"
 EMBEDDINGS = "embeddings"
 VECTORS = "vectors.faiss"
-EXACT = "vectors.f16"
+MEANS = "means.f16"
+FRAMES = "frames.f16"
+FORMER_FILES = ("vectors.f16",)  # of format 2
 MEDIA = "media"
 _WRITTEN_BY = re.compile(rb'"written_by":\s*"%s ' % NAME.encode())
 
@@ -44,9 +48,9 @@ DAMAGE = (OSError, ValueError, LookupError, TypeError, NotImplementedError, Memo
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself."""
+    """The description of a bundle."""
 
-    checkpoint: str  # as the encoder was asked for: a preset, an open_clip name, hf-hub:…
+    checkpoint: str  # as given to load_encoder: a preset, an open_clip name, hf-hub:…
     pretrained: str | None
     fingerprint: str  # of the encoder's weights and preprocessing
     frames_per_gif: int
@@ -61,25 +65,36 @@ class Manifest:
     n_near_duplicates: int = 0  # GIFs that are grouped under another
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
+    index_rows: str = ""  # what a row of the index is: "gifs" or "frames"
     metric: str = METRIC
     written_by: str = f"{NAME} {__version__}"
     format_version: int = FORMAT_VERSION
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # path → bytes, sha256
 
     @property
+    def n_rows(self) -> int:
+        """The number of rows in the index."""
+        return self.n_gifs if self.index_rows == "gifs" else self.n_frames
+
+    @property
+    def encoder_checkpoint(self) -> Checkpoint:
+        """The checkpoint of the encoder that embedded the frames."""
+        return Checkpoint.parse(self.checkpoint, self.pretrained)
+
+    @property
     def checkpoint_label(self) -> str:
-        return label_of(self.checkpoint, self.pretrained)
+        return self.encoder_checkpoint.label
 
 
 @dataclass(frozen=True)
-class _Place:
-    """How a bundle is called in errors, and the command that mends it."""
+class Location:
+    """The name of a bundle in error messages, and the command that repairs it."""
 
     name: str
-    mend: str
+    remedy: str
 
     @classmethod
-    def of(cls, path: Path, origin: Address | None = None) -> _Place:
+    def of(cls, path: Path, origin: Address | None = None) -> Location:
         if origin is None:
             return cls(str(path), f"Rebuild it: {build_command(path)}")
         return cls(
@@ -90,13 +105,18 @@ class _Place:
 
 
 def build_command(out: Path) -> str:
-    """The command that builds a bundle at `out`, or beside it if other files lie there."""
+    """Return the command that builds a bundle at `out`, or beside it if other files lie there."""
     return f"python scripts/build_index.py FOLDER --out {suggest_output(out, owned_files)}"
 
 
-def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
-    """What the bundle in a folder says of itself; `origin` is where it was pulled from."""
-    place = _Place.of(path, origin)
+def read_manifest(
+    path: Path, origin: Address | None = None, *, oldest: int = FORMAT_VERSION
+) -> Manifest:
+    """Return the manifest of the bundle in a folder; `origin` is where it was pulled from.
+
+    BundleError if it is damaged, or of a format before `oldest` or after this program's.
+    """
+    location = Location.of(path, origin)
     file = path / MANIFEST
     if not file.is_file():
         what = f"No index at {path}" if not path.exists() else f"{path} holds no {MANIFEST}"
@@ -104,10 +124,10 @@ def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
         version = known.get("format_version")
-        if version != FORMAT_VERSION:
+        if version not in range(oldest, FORMAT_VERSION + 1):
             raise BundleError(
-                f"{place.name} has format version {version}; this program reads "
-                f"{FORMAT_VERSION}. {place.mend}"
+                f"{location.name} has format version {version}; this program reads "
+                f"{FORMAT_VERSION}. {location.remedy}"
             )
         manifest = Manifest(**known)
         for name, facts in manifest.files.items():
@@ -117,34 +137,40 @@ def read_manifest(path: Path, origin: Address | None = None) -> Manifest:
                 raise ValueError(f"no size or no hash of {name}")
     except (RecursionError, AttributeError, *DAMAGE) as error:
         name = f"{MANIFEST} of {origin}" if origin else str(file)
-        raise BundleError(f"{name} is no manifest ({error}). {place.mend}") from error
+        raise BundleError(f"{name} is no manifest ({error}). {location.remedy}") from error
     if manifest.metric != METRIC or manifest.pooling not in POOLINGS:
         raise BundleError(
-            f"{place.name} names metric {manifest.metric!r} and pooling {manifest.pooling!r}; "
-            f"expected {METRIC!r} and one of {', '.join(POOLINGS)}. {place.mend}"
+            f"{location.name} names metric {manifest.metric!r} and pooling {manifest.pooling!r}; "
+            f"expected {METRIC!r} and one of {', '.join(POOLINGS)}. {location.remedy}"
+        )
+    rows = INDEX_ROWS[manifest.pooling]
+    if manifest.format_version == FORMAT_VERSION and manifest.index_rows != rows:
+        raise BundleError(
+            f"{location.name} has an index of {manifest.index_rows!r}; expected {rows!r} for "
+            f"pooling {manifest.pooling!r}. {location.remedy}"
         )
     return manifest
 
 
-def _check_file(place: _Place, file: Path, size: int) -> None:
+def check_file(location: Location, file: Path, size: int) -> None:
     try:
         facts = file.stat()
     except OSError as error:
-        raise BundleError(f"{file} is missing ({reason_of(error)}). {place.mend}") from error
+        raise BundleError(f"{file} is missing ({reason_of(error)}). {location.remedy}") from error
     if reason := why_not_regular(facts.st_mode):
-        raise BundleError(f"{file} is {reason}. {place.mend}")
+        raise BundleError(f"{file} is {reason}. {location.remedy}")
     found = facts.st_size
     if found != size:
         raise BundleError(
-            f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {place.mend}"
+            f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {location.remedy}"
         )
 
 
 def owned_files(folder: Path) -> tuple[str, ...] | None:
-    """The bundle's files: those that its manifest lists, and those of fixed names; itself last.
+    """Return the bundle's files: those in its manifest, those of fixed names, the manifest last.
 
     None if the folder holds no manifest of a bundle, of whatever format version, so that
-    nothing in it is ours. A damaged manifest counts as long as it says who wrote it.
+    nothing in it is ours. A damaged manifest counts as long as it names its writer.
     """
     try:
         if not (folder / MANIFEST).is_file():  # reading a named pipe would not end
@@ -158,6 +184,6 @@ def owned_files(folder: Path) -> tuple[str, ...] | None:
         listed = [name for name in json.loads(text)["files"] if stays_inside(name)]
     except (ValueError, TypeError, KeyError, RecursionError):
         listed = []
-    fixed = [CATALOG, VECTORS, EXACT]
+    fixed = [CATALOG, VECTORS, MEANS, FRAMES, *FORMER_FILES]
     fixed += [f"{EMBEDDINGS}/{shard.name}" for shard in shards_in(folder / EMBEDDINGS)]
     return (*dict.fromkeys([*listed, *fixed]), MANIFEST)

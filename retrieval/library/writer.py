@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,14 +25,19 @@ from retrieval.library.catalog import (
 from retrieval.library.embeddings import (
     ROWS_PER_SHARD,
     GifFrames,
+    gif_means,
     write_shard,
 )
-from retrieval.library.faiss_index import KIND, IndexPlan, VectorIndex, plan_index
+from retrieval.library.faiss_index import VectorIndex, map_vectors
+from retrieval.library.index_plan import KIND, IndexPlan, plan_index
 from retrieval.library.manifest import (
     CATALOG,
+    DEFAULT_POOLING,
     EMBEDDINGS,
-    EXACT,
+    FRAMES,
+    INDEX_ROWS,
     MANIFEST,
+    MEANS,
     MEDIA,
     VECTORS,
     Manifest,
@@ -40,14 +45,15 @@ from retrieval.library.manifest import (
 )
 from retrieval.output import MARKER, StagedFolder
 
-_SCRATCH = "vectors.f32"
+# n × dim of the frame embeddings up to which a bundle holds them in memory: 64 MB.
+MAX_COMPONENTS_IN_MEMORY = 16_777_216
 
 
 class BundleWriter:
-    """Writes a bundle beside the one at `out`, and takes its place once it is whole.
+    """Write a bundle beside the one at `out`, and replace that once it is complete.
 
-    In order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
-    `finish`. Left early (it is a context manager), it leaves nothing behind. Files in `out`
+    Call in order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
+    `finish`. Exited early (it is a context manager), it leaves nothing behind. Files in `out`
     that the old bundle's manifest does not list, and all below `kept`, stay (StagedFolder).
     """
 
@@ -58,7 +64,9 @@ class BundleWriter:
         (self._partial / EMBEDDINGS).mkdir()
         self._hashes: dict[str, str] = {}  # of files whose hash is known already
         self._plan: IndexPlan | None = None
+        self._pooling = DEFAULT_POOLING
         self._vectors = np.zeros((0, dim), np.float32)
+        self._starts = np.zeros(0, np.int64)
         self._counts: dict[str, Any] = {}
 
     def __enter__(self) -> BundleWriter:
@@ -70,16 +78,17 @@ class BundleWriter:
     def write_embeddings(self, gifs: Iterable[GifFrames]) -> tuple[np.ndarray, np.ndarray]:
         """Write the shards, in bounded memory.
 
-        Returns the vectors, float32 (n, dim), mapped from a scratch file, and the row at
-        which each GIF starts, int64 (n_gifs,).
+        Returns the frame embeddings (n, dim) and the row at which each GIF starts, int64
+        (n_gifs,). The embeddings are float32 in memory if they are few; otherwise they are
+        also written to frames.f16, and returned as float16 memory-mapped from there.
         """
-        scratch = self._partial / _SCRATCH
+        frames = _Frames(self._partial / FRAMES, self._dim)
         pending: list[GifFrames] = []
         starts, n_rows, n_pending, n_shards = [], 0, 0, 0
-        with scratch.open("wb") as flat:
+        with frames:
             for gif in gifs:
                 starts.append(n_rows)
-                flat.write(np.ascontiguousarray(gif.vectors, np.float32).data)
+                frames.append(gif.vectors)
                 pending.append(gif)
                 n_rows += len(gif)
                 n_pending += len(gif)
@@ -88,34 +97,48 @@ class BundleWriter:
                     pending, n_pending, n_shards = [], 0, n_shards + 1
         if pending or not n_shards:
             write_shard(pending, self._dim, self._shard(n_shards))
-        if n_rows:
-            self._vectors = np.memmap(scratch, np.float32, "r", shape=(n_rows, self._dim))
+        self._vectors, self._starts = frames.vectors(), np.array(starts, np.int64)
         self._counts = {"n_gifs": len(starts), "n_frames": n_rows}
-        return self._vectors, np.array(starts, np.int64)
+        return self._vectors, self._starts
 
     def _shard(self, number: int) -> Path:
         return self._partial / EMBEDDINGS / f"part-{number:05}.parquet"
 
-    def write_index(self, kind: str = "auto") -> IndexPlan:
-        """Build the index of the vectors; what was chosen, and why."""
-        vectors = self._vectors
-        self._plan = plan = plan_index(len(vectors), self._dim, kind)
-        VectorIndex.build(lambda: _chunks(vectors), plan).save(self._partial / VECTORS)
-        if plan.kind != KIND:
-            with (self._partial / EXACT).open("wb") as half:
-                for chunk in _chunks(vectors):
-                    half.write(chunk.astype(np.float16).data)
+    def write_index(self, kind: str = "auto", pooling: str = DEFAULT_POOLING) -> IndexPlan:
+        """Build the index: of GIF means, or of frames if the best frame is pooled."""
+        self._pooling = pooling
+        of_gifs = INDEX_ROWS[pooling] == "gifs"
+        n = len(self._starts) if of_gifs else len(self._vectors)
+        self._plan = plan = plan_index(n, self._dim, kind)
+        if of_gifs:
+            means = gif_means(self._vectors, self._starts)
+            if plan.kind == KIND:
+                rows = np.concatenate(list(means))
+            else:
+                rows = self._write_half(MEANS, means)
+        elif plan.kind == KIND or (self._partial / FRAMES).exists():
+            rows = self._vectors
+        else:
+            rows = self._vectors = self._write_half(FRAMES, [self._vectors])
+        VectorIndex.build(rows, plan).save(self._partial / VECTORS)
         return plan
+
+    def _write_half(self, name: str, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        """Write the rows as float16; returns them memory-mapped."""
+        with (self._partial / name).open("wb") as file:
+            for block in blocks:
+                file.write(block.astype(np.float16).data)
+        return map_vectors(self._partial / name, self._dim)
 
     def write_catalog(self, records: Sequence[Record]) -> None:
         write_catalog(records, self._partial / CATALOG)
         self._counts["licenses"] = count_licenses(records)
 
     def add_media(self, name: str, source: Path, sha256: str = "") -> None:
-        """Take a file into media/. One of the old bundle is linked, others are copied.
+        """Add a file to media/. One of the old bundle is linked, others are copied.
 
-        SourceError if a copy is not of the bytes with this hash: the file was changed
-        since it was embedded.
+        SourceError if the copy does not have this hash: the file was changed since it was
+        embedded.
         """
         target = self._partial / MEDIA / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,15 +155,17 @@ class BundleWriter:
             self._hashes[f"{MEDIA}/{name}"] = sha256
 
     def finish(self, manifest: Manifest) -> Manifest:
-        """Write the manifest and swap the bundle in; the manifest with all its facts."""
+        """Write the manifest and swap the bundle in; returns the complete manifest."""
         if self._plan is None:
             raise ValueError("finish comes after write_index")
+        if manifest.pooling != self._pooling:
+            raise ValueError(f"the index was written for pooling {self._pooling}")
         del self._vectors
-        (self._partial / _SCRATCH).unlink()
         manifest = replace(
             manifest,
             dim=self._dim,
             index_kind=self._plan.kind,
+            index_rows=INDEX_ROWS[manifest.pooling],
             index_parameters=dict(self._plan.parameters),
             files=self._file_facts(),
             **self._counts,
@@ -160,6 +185,34 @@ class BundleWriter:
         return facts
 
 
-def _chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(vectors), ROWS_PER_SHARD):
-        yield np.asarray(vectors[start : start + ROWS_PER_SHARD])
+class _Frames:
+    """Collects frame embeddings: in memory while they are few, then in a float16 file."""
+
+    def __init__(self, path: Path, dim: int):
+        self._path, self._dim = path, dim
+        self._pending: list[np.ndarray] = []
+        self._n_components = 0
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> _Frames:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def append(self, vectors: np.ndarray) -> None:
+        self._pending.append(vectors)
+        self._n_components += vectors.size
+        if not self._file and self._n_components > MAX_COMPONENTS_IN_MEMORY:
+            self._file = self._path.open("wb")
+        if self._file:
+            for block in self._pending:
+                self._file.write(block.astype(np.float16).data)
+            self._pending = []
+
+    def vectors(self) -> np.ndarray:
+        """Return all of them, (n, dim), float32 in memory or float16 memory-mapped."""
+        if self._file:
+            return map_vectors(self._path, self._dim)
+        return np.concatenate([np.zeros((0, self._dim), np.float32), *self._pending])

@@ -1,4 +1,4 @@
-"""Search: a query to ranked GIFs."""
+"""Search: turn a query into ranked GIFs."""
 
 from retrieval.search.query import Filter, Term, chat_terms, check_message
 from retrieval.search.searcher import DEFAULT_TOP_K, Result, Searcher, encoder_of

@@ -1,4 +1,4 @@
-"""What can be asked: terms, filters, chats."""
+"""The parts of a query: weighted terms, filters, pasted chats."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.errors import QueryError
-from retrieval.library import Record
+from retrieval.library import Catalog
 
 MAX_MESSAGE_CHARS = 2_000  # any checkpoint cuts a message far earlier, at 64 to 77 tokens
 NEGATIVE_WEIGHT = -0.5
-MAX_CHAT_LINES = 6  # what was said before counts for less than 2 % of the last line
+MAX_CHAT_LINES = 6  # earlier lines would count for less than 2 % of the last one
 
 
 @dataclass(frozen=True)
 class Term:
-    """One part of a query: a message or a picture's embedding, and how much it counts."""
+    """One part of a query: a message or the embedding of an image, and its weight."""
 
-    content: str | np.ndarray  # a picture comes as a unit embedding (dim,)
+    content: str | np.ndarray  # an image comes as a unit embedding (dim,)
     weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a result must be; an empty set allows all."""
+    """Conditions on a result; an empty set allows all."""
 
     tags: frozenset[str] = frozenset()  # at least one of them
     licenses: frozenset[str] = frozenset()
@@ -32,18 +32,24 @@ class Filter:
     animated_only: bool = False
     min_score: float | None = None
 
-    def allows(self, record: Record) -> bool:
-        """Whether the record passes; `min_score` is the search's to check."""
-        return (
-            (not self.tags or bool(self.tags & set(record.tags)))
-            and (not self.licenses or record.license in self.licenses)
-            and (not self.sources or record.source in self.sources)
-            and (not self.animated_only or record.n_frames > 1)
-        )
+    def mask(self, catalog: Catalog) -> np.ndarray | None:
+        """Return which GIFs are allowed, bool (n,); None if all are. Ignores `min_score`."""
+        masks = [
+            column.mask(values)
+            for column, values in (
+                (catalog.tags, self.tags),
+                (catalog.licenses, self.licenses),
+                (catalog.sources, self.sources),
+            )
+            if values
+        ]
+        if self.animated_only:
+            masks.append(catalog.animated)
+        return np.logical_and.reduce(masks) if masks else None
 
 
 def chat_terms(text: str) -> list[Term]:
-    """The lines of a pasted chat as terms; each counts half of the one after it.
+    """Return the lines of a pasted chat as terms, each with half the weight of the next.
 
     >>> [(t.content, t.weight) for t in chat_terms("any news?\\nI got the job!")]
     [('any news?', 0.5), ('I got the job!', 1.0)]
@@ -53,7 +59,7 @@ def chat_terms(text: str) -> list[Term]:
 
 
 def check_message(message: str) -> None:
-    """QueryError unless the message has something in it and is of a sane length."""
+    """Raise QueryError if the message is empty or too long."""
     if not message.strip():
         raise QueryError('The message is empty. Type one, such as "I got the job 🎉".')
     if len(message) > MAX_MESSAGE_CHARS:

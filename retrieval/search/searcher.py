@@ -1,8 +1,9 @@
-"""Embed what is asked, search by vector, group frames by GIF, name the best frame.
+"""Encode the query, search the index, fold near-duplicates, and score the frames of results.
 
-Ranking sees the frames alone: titles and tags are shown, never matched. A GIF's
-score is the cosine between the query and its frames, pooled as the bundle's
-manifest says: the best frame's, or that of the mean of all its frames.
+Only frames are ranked: titles and tags are shown, never matched. A GIF's score is the
+cosine between the query and its frames, pooled as the bundle's manifest says: that of the
+mean of its frames (the index then holds one row per GIF), or of its best frame (one row
+per frame).
 """
 
 from __future__ import annotations
@@ -14,18 +15,25 @@ from typing import Protocol
 
 import numpy as np
 
-from retrieval.encoders import Encoder, load_encoder, split_label
+from retrieval.encoders import Encoder, load_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
-from retrieval.library import Bundle, FrameEmbeddings, Record, VectorIndex
+from retrieval.library import (
+    Bundle,
+    Catalog,
+    FrameEmbeddings,
+    Record,
+    VectorIndex,
+    gif_means,
+)
 from retrieval.media import Stop, convert_media
 from retrieval.search.query import NEGATIVE_WEIGHT, Filter, Term, check_message
 
 DEFAULT_TOP_K = 8
 
-# Frames fetched from the index to begin with; more follow until top_k GIFs are found.
-MIN_CANDIDATES = 1_000
-CANDIDATES_PER_RESULT = 40
+# Fetched from the index to begin with; four times as many follow if they are too few.
+GIFS_PER_FOLDED = 2  # for each result, beyond the result itself, if near-duplicates are folded
+FRAMES_PER_GIF = 16  # for each GIF, if its best frame is pooled
 
 
 @dataclass(frozen=True)
@@ -39,14 +47,14 @@ class FrameScore:
 
 @dataclass(frozen=True)
 class Result:
-    """One GIF that answers, and why: its frames, and the best of them."""
+    """One ranked GIF, with the scores of its frames."""
 
     rank: int  # from 1
     score: float  # cosine, higher is better
     record: Record
-    uri: str  # a path that can be opened, or an address
+    uri: str  # a path that can be opened, or a URL
     frames: tuple[FrameScore, ...]  # in order of time
-    folded: tuple[Record, ...] = ()  # near-duplicates that this one stands for
+    folded: tuple[Record, ...] = ()  # near-duplicates that it stands for, best first
 
     @property
     def _best(self) -> FrameScore:
@@ -63,13 +71,16 @@ class Result:
 
 
 class Collection(Protocol):
-    """GIFs that can be searched: a bundle, or what a person has uploaded."""
+    """GIFs that can be searched: a bundle, or uploaded files.
+
+    Row i of the index is GIF i if `pooling` is "mean", frame i if it is "best_frame".
+    """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def records(self) -> Sequence[Record]: ...
+    def records(self) -> Catalog: ...
 
     @property
     def embeddings(self) -> FrameEmbeddings: ...
@@ -86,21 +97,17 @@ class Collection(Protocol):
 
 
 class Searcher:
-    """A collection and the encoder that fits it."""
+    """A collection and its encoder."""
 
     def __init__(self, collection: Collection, encoder: Encoder):
         """BundleError if the collection was embedded with another checkpoint."""
         collection.check_encoder(encoder)
         self.collection = collection
         self.encoder = encoder
-        self._vectors = collection.embeddings.vectors
-        self._starts = collection.embeddings.starts()
-        self._ends = np.append(self._starts[1:], len(self._vectors))
-        self._gif_of_row = np.repeat(np.arange(len(self._starts)), self._ends - self._starts)
-        # Of an exact collection all means are held; of a larger one, those asked for are read.
-        self._all_means = None
-        if collection.index.exact:
-            self._all_means = _unit(np.add.reduceat(self._vectors, self._starts, axis=0))
+        self._frames = collection.embeddings
+        self._starts = self._frames.starts()
+        self._ends = np.append(self._starts[1:], len(self._frames))
+        self._has_means = collection.pooling == "mean"  # in the index, one row per GIF
 
     @classmethod
     def open(
@@ -110,7 +117,7 @@ class Searcher:
         progress: Progress | None = None,
         checkpoint: str = "",
     ) -> Searcher:
-        """The bundle in a folder or at an hf:// address, with its encoder (`encoder_of`)."""
+        """Open the bundle in a folder or at an hf:// address, with its encoder (`encoder_of`)."""
         bundle = Bundle.open(where, progress)
         return cls(bundle, encoder or encoder_of(bundle, checkpoint))
 
@@ -124,10 +131,10 @@ class Searcher:
         fold: bool = False,
         keep: Filter | None = None,
     ) -> list[Result]:
-        """The GIFs that answer a message, a picture or both, best first.
+        """Return the top_k GIFs for a message, an image or both, best first.
 
-        `negative` is what they should not be about. QueryError if there is nothing
-        to ask, or the message is too long; MediaError if the image is none.
+        `negative` is a text to be far from. QueryError if there is neither message nor
+        image, or the message is empty or too long; MediaError if the image cannot be read.
         """
         terms = []
         if message is not None:
@@ -141,13 +148,13 @@ class Searcher:
         return self.search(self.embed(terms), top_k, fold=fold, keep=keep)
 
     def ask_all(self, messages: Sequence[str], top_k: int = DEFAULT_TOP_K) -> list[list[Result]]:
-        """`ask` for many messages at once, in order, encoded in batches."""
+        """Return the results of `ask` for each message, in order, encoded in batches."""
         for message in messages:
             check_message(message)
         return [self.search(vector, top_k) for vector in self.encoder.encode_text(messages)]
 
     def embed(self, terms: Sequence[Term]) -> np.ndarray:
-        """The weighted sum of the terms' unit embeddings, unit again, float32 (dim,)."""
+        """Return the weighted sum of the terms' unit embeddings at unit length, float32 (dim,)."""
         texts = [term.content for term in terms if isinstance(term.content, str)]
         for text in texts:
             check_message(text)
@@ -163,7 +170,7 @@ class Searcher:
         return _unit(total)
 
     def embed_image(self, image: Path | bytes, stop: Stop | None = None) -> np.ndarray:
-        """The unit mean embedding of a picture's or an animation's frames, (dim,).
+        """Return the unit mean embedding of the frames of an image or animation, (dim,).
 
         StoppedError soon after `stop` returns True.
         """
@@ -175,30 +182,29 @@ class Searcher:
         return _unit(self.encoder.encode_images([frame.image for frame in frames]).mean(axis=0))
 
     def like(self, gif_id: str) -> np.ndarray:
-        """The query vector for "more like this": the GIF's mean embedding, (dim,)."""
+        """Return the query vector for "more like this": the GIF's mean embedding, (dim,)."""
         return self.means([self._number(gif_id)])[0]
 
     def means(self, gifs: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Unit mean embeddings of the GIFs with these numbers, float32 (n, dim)."""
+        """Return unit mean embeddings of the GIFs with these numbers, float32 (n, dim)."""
         gifs = np.asarray(gifs, np.int64)
-        if self._all_means is not None:
-            return self._all_means[gifs]
+        if self._has_means:
+            return _unit(np.asarray(self.collection.index.vectors[gifs], np.float32))
         if not len(gifs):
-            return np.zeros((0, self._vectors.shape[1]), np.float32)
-        lengths = self._ends[gifs] - self._starts[gifs]
-        firsts = np.cumsum(lengths) - lengths
-        rows = np.arange(lengths.sum()) + np.repeat(self._starts[gifs] - firsts, lengths)
-        return _unit(np.add.reduceat(self._vectors[rows].astype(np.float32), firsts, axis=0))
+            return np.zeros((0, self.encoder.dim), np.float32)
+        rows, firsts = self._rows_of(gifs)
+        vectors = np.asarray(self._frames.vectors[rows], np.float32)
+        return _unit(np.add.reduceat(vectors, firsts, axis=0))
 
     def record(self, gif_id: str) -> Record:
-        """The record of a GIF by its id, or by the first characters of it."""
+        """Return the record of a GIF by its id, or by the first characters of it."""
         return self.collection.records[self._number(gif_id)]
 
     def _number(self, gif_id: str) -> int:
-        for number, record in enumerate(self.collection.records):
-            if gif_id and record.id.startswith(gif_id):
-                return number
-        raise QueryError(f"No GIF {gif_id[:12]} in this library. It may have been rebuilt.")
+        number = self.collection.records.find(gif_id)
+        if number is None:
+            raise QueryError(f"No GIF {gif_id[:12]} in this library. It may have been rebuilt.")
+        return number
 
     def search(
         self,
@@ -208,98 +214,115 @@ class Searcher:
         fold: bool = False,
         keep: Filter | None = None,
     ) -> list[Result]:
-        """The top_k GIFs for a unit query vector (dim,), best first.
+        """Return the top_k GIFs for a unit query vector (dim,), best first.
 
         With `fold`, near-duplicates of a better result are listed under it instead of
-        taking a place of their own. `keep` leaves out what it does not allow.
+        taking a place of their own. `keep` excludes what it does not allow.
         """
         if top_k < 1:
             raise QueryError(f"top_k is {top_k}; expected 1 or more.")
-        gifs = self._candidates(query, top_k, keep)
-        scores = self._score(query, gifs)
-        # Equal scores in catalogue order, so that the same query always answers the same.
-        order = np.lexsort((gifs, -scores))
-        least = -np.inf if keep is None or keep.min_score is None else keep.min_score
-        passing = order[scores[order] >= least]
-        groups = self._groups(gifs[passing]) if fold else [[i] for i in range(len(passing))]
-        records = self.collection.records
-        results = []
-        for rank, members in enumerate(groups[:top_k], 1):
-            leader = passing[members[0]]
-            record = records[gifs[leader]]
-            results.append(
-                Result(
-                    rank=rank,
-                    score=float(scores[leader]),
-                    record=record,
-                    uri=self.collection.media_path(record),
-                    frames=self._frame_scores(query, gifs[leader]),
-                    folded=tuple(records[gifs[passing[m]]] for m in members[1:]),
-                )
+        keep = keep or Filter()
+        allowed = keep.mask(self.collection.records)
+        least = -np.inf if keep.min_score is None else keep.min_score
+        scores, gifs = self._rank(query, top_k, allowed, least, fold)
+        return [
+            self._result(
+                query,
+                rank,
+                gif,
+                score,
+                self._folded(query, gif, allowed, least) if fold else (),
             )
-        return results
+            for rank, (gif, score) in enumerate(zip(gifs.tolist(), scores.tolist(), strict=True), 1)
+        ]
 
-    def scores(self, queries: np.ndarray, pooling: str) -> np.ndarray:
-        """Exact score of every GIF for every query, (n_queries, n_gifs), for evaluation."""
-        if pooling == "mean":
-            return queries @ self.means(np.arange(len(self._starts))).T
-        return np.maximum.reduceat(queries @ self._vectors.T, self._starts, axis=1)
-
-    def _candidates(self, query: np.ndarray, top_k: int, keep: Filter | None) -> np.ndarray:
-        """GIF numbers worth scoring, ascending: those with the nearest frames."""
-        allowed: np.ndarray = np.ones(len(self._starts), bool)
-        if keep:
-            allowed = np.array([keep.allows(record) for record in self.collection.records])
-        wanted = min(top_k * 4, int(allowed.sum()))
-        n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * top_k)
+    def _rank(
+        self, query: np.ndarray, top_k: int, allowed: np.ndarray | None, least: float, fold: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (scores, numbers) of the top_k GIFs; with `fold`, of one GIF per group."""
+        n = top_k + (GIFS_PER_FOLDED * top_k if fold else 0)
         while True:
-            _, rows = self.collection.index.search(query[None], n)
-            gifs = np.unique(self._gif_of_row[rows[0]])
-            gifs = gifs[allowed[gifs]]
-            if len(gifs) >= wanted or n >= len(self._vectors):
-                return gifs
+            scores, gifs = self._nearest(query, n, allowed)
+            passing = int(np.count_nonzero(scores >= least))
+            is_all = len(gifs) < n or passing < len(gifs)
+            scores, gifs = scores[:passing], gifs[:passing]
+            if fold:
+                groups = self.collection.records.groups[gifs]
+                firsts = np.sort(np.unique(groups, return_index=True)[1])
+                scores, gifs = scores[firsts], gifs[firsts]
+            if is_all or len(gifs) >= top_k:
+                return scores[:top_k], gifs[:top_k]
             n *= 4
 
-    def _score(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
-        """Score of each GIF, from the exact embeddings, float32 (len(gifs),)."""
-        if self.collection.pooling == "mean":
-            return self.means(gifs) @ query
-        best = [
-            (self._vectors[self._starts[g] : self._ends[g]].astype(np.float32) @ query).max()
-            for g in gifs
-        ]
-        return np.array(best, np.float32)
-
-    def _frame_scores(self, query: np.ndarray, gif: int) -> tuple[FrameScore, ...]:
-        rows = range(self._starts[gif], self._ends[gif])
-        embeddings = self.collection.embeddings
-        scores = self._vectors[rows.start : rows.stop].astype(np.float32) @ query
-        return tuple(
-            FrameScore(
-                int(embeddings.frame_indices[row]), int(embeddings.times_ms[row]), float(score)
+    def _nearest(
+        self, query: np.ndarray, n: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (scores, numbers) of the n best GIFs; fewer only if fewer are allowed."""
+        if self._has_means:
+            return self.collection.index.search(query, n, allowed)
+        gif_of_row = self._frames.gif_numbers
+        n_frames = FRAMES_PER_GIF * n
+        while True:
+            scores, rows = self.collection.index.search(
+                query, n_frames, None if allowed is None else allowed[gif_of_row]
             )
-            for row, score in zip(rows, scores, strict=True)
-        )
+            # The first frame of each GIF is its best.
+            firsts = np.sort(np.unique(gif_of_row[rows], return_index=True)[1])
+            if len(firsts) >= n or len(rows) < n_frames:
+                return scores[firsts[:n]], gif_of_row[rows[firsts[:n]]].astype(np.int64)
+            n_frames *= 4
 
-    def near_duplicate_groups(self) -> list[list[int]]:
-        """All GIF numbers, by group of look-alikes (library.duplicates), in catalogue order."""
-        return self._groups(np.arange(len(self.collection.records)))
+    def _folded(
+        self, query: np.ndarray, gif: int, allowed: np.ndarray | None, least: float
+    ) -> tuple[Record, ...]:
+        """Return the near-duplicates that a result stands for, best first."""
+        records = self.collection.records
+        members = records.group_members(int(records.groups[gif]))
+        if len(members) == 1:
+            return ()
+        members = members[members != gif]
+        if allowed is not None:
+            members = members[allowed[members]]
+        scores = self._scores_of(query, members)
+        order = np.lexsort((members, -scores))
+        return tuple(records[i] for i in members[order[scores[order] >= least]].tolist())
 
-    def _groups(self, gifs: np.ndarray) -> list[list[int]]:
-        """Positions in `gifs` (best first) by group; a group's first stands for it."""
-        groups: dict[int, list[int]] = {}
-        for position, gif in enumerate(gifs.tolist()):
-            leader = self.collection.records[gif].group
-            groups.setdefault(gif if leader < 0 else leader, []).append(position)
-        return list(groups.values())
+    def _scores_of(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
+        """Return the exact score of each of the GIFs, float32 (n,)."""
+        index = self.collection.index
+        if self._has_means or not len(gifs):
+            return index.scores(query, gifs)
+        rows, firsts = self._rows_of(gifs)
+        return np.maximum.reduceat(index.scores(query, rows), firsts)
+
+    def _rows_of(self, gifs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the GIFs' frames, one GIF after the other, and where each GIF starts there."""
+        lengths = self._ends[gifs] - self._starts[gifs]
+        firsts = np.cumsum(lengths) - lengths
+        return np.arange(lengths.sum()) + np.repeat(self._starts[gifs] - firsts, lengths), firsts
+
+    def _result(
+        self, query: np.ndarray, rank: int, gif: int, score: float, folded: tuple[Record, ...]
+    ) -> Result:
+        record = self.collection.records[gif]
+        rows = slice(self._starts[gif], self._ends[gif])
+        scores = np.asarray(self._frames.vectors[rows], np.float32) @ query
+        columns = self._frames.frame_indices[rows], self._frames.times_ms[rows], scores
+        frames = tuple(map(FrameScore, *(column.tolist() for column in columns)))
+        return Result(rank, score, record, self.collection.media_path(record), frames, folded)
+
+    def scores(self, queries: np.ndarray, pooling: str) -> np.ndarray:
+        """Return the exact score of every GIF for every query, (n_queries, n_gifs)."""
+        vectors = np.asarray(self._frames.vectors, np.float32)
+        if pooling == "mean":
+            return queries @ np.concatenate(list(gif_means(vectors, self._starts))).T
+        return np.maximum.reduceat(queries @ vectors.T, self._starts, axis=1)
 
 
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:
-    """The encoder that a bundle's manifest names, or that `checkpoint` does, as a label has it:
-    "mini", "ViT-B-32/laion2b_s34b_b79k", "hf-hub:me/clip"."""
-    if not checkpoint:
-        return load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
-    return load_encoder(*split_label(checkpoint))
+    """Load the encoder named by the bundle's manifest, or by `checkpoint`, a label such as
+    "mini", "ViT-B-32/laion2b_s34b_b79k" or "hf-hub:me/clip"."""
+    return load_encoder(checkpoint or bundle.manifest.encoder_checkpoint)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Know your data: what a collection holds, in numbers, groups and a map."""
+"""Summarize a collection: counts, near-duplicate groups, and a map."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class Overview:
 
 
 def overview(searcher: Searcher) -> Overview:
-    """The collection's counts."""
+    """Count the collection's GIFs and frames."""
     records = searcher.collection.records
     return Overview(
         n_gifs=len(records),
         n_frames=len(searcher.collection.embeddings),
-        n_animated=sum(record.n_frames > 1 for record in records),
+        n_animated=int(records.animated.sum()),
         n_unknown_license=sum(record.license == UNKNOWN_LICENSE for record in records),
     )
 
 
 def near_duplicates(searcher: Searcher) -> list[list[Record]]:
-    """Groups of two or more records that search would fold, largest first."""
+    """Return the groups of two or more records that search would fold, largest first."""
     records = searcher.collection.records
-    groups = searcher.near_duplicate_groups()
-    found = [[records[i] for i in group] for group in groups if len(group) > 1]
-    return sorted(found, key=len, reverse=True)
+    leaders, sizes = np.unique(records.groups, return_counts=True)
+    groups = [records.group_members(leader) for leader in leaders[sizes > 1].tolist()]
+    return sorted(([records[i] for i in group.tolist()] for group in groups), key=len, reverse=True)
 
 
 def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A place on a map for each unit vector, float32 (n, 2): near ones near each other.
+    """Project unit vectors to a map, float32 (n, 2), on which near vectors lie near.
 
     t-SNE (van der Maaten & Hinton, 2008) by scikit-learn; distances between far groups
     mean nothing.
@@ -59,7 +59,7 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def sample_of(records: Sequence[Record], n: int = MAX_MAPPED, seed: int = 0) -> list[int]:
-    """Indices of at most n records, spread at random, ascending."""
+    """Return the numbers of at most n records, drawn at random, ascending."""
     if len(records) <= n:
         return list(range(len(records)))
     return sorted(np.random.default_rng(seed).choice(len(records), n, replace=False).tolist())

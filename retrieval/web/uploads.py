@@ -15,7 +15,15 @@ import numpy as np
 from retrieval.embedding import Pipeline, Progress, Skipped, Work
 from retrieval.encoders import Encoder
 from retrieval.errors import BundleError, SourceError
-from retrieval.library import DEFAULT_POOLING, FrameEmbeddings, GifFrames, Record, VectorIndex, join
+from retrieval.library import (
+    Catalog,
+    FrameEmbeddings,
+    GifFrames,
+    Record,
+    VectorIndex,
+    gif_means,
+    join,
+)
 from retrieval.media import Limits, Stop
 from retrieval.search import Searcher
 from retrieval.web.routes import png_of
@@ -28,16 +36,16 @@ TURNS = Turns(at_once=1, waiting=15)  # visitors: one is served, the others wait
 
 @dataclass(frozen=True)
 class Uploads:
-    """Uploaded pictures and animations, embedded; a Collection as search knows it."""
+    """Uploaded images and animations, embedded: a Collection that can be searched."""
 
     name: str
-    records: Sequence[Record]
+    records: Catalog
     embeddings: FrameEmbeddings
     index: VectorIndex
     fingerprint: str
     data: Mapping[str, bytes]  # record id → the file's bytes
     skipped: Sequence[Skipped]
-    pooling: str = DEFAULT_POOLING
+    pooling: str = "mean"  # the index holds one row per GIF
     stills: dict[tuple[str, int], bytes] = field(default_factory=dict)  # that were shown
 
     def media_path(self, record: Record) -> str:
@@ -104,11 +112,12 @@ def read_uploads(
         reasons = "; ".join(f"{s.path}: {s.reason}" for s in skipped)
         raise SourceError(f"None of the uploaded files can be read: {reasons}")
     embeddings = join(gifs, encoder.dim)
+    means = np.concatenate(list(gif_means(embeddings.vectors, embeddings.starts())))
     return Uploads(
         name="your pictures",
-        records=records,
+        records=Catalog(records),
         embeddings=embeddings,
-        index=VectorIndex.build(embeddings.vectors),
+        index=VectorIndex.build(means),
         fingerprint=encoder.fingerprint,
         data={gif_id: data for gif_id, (_, data) in kept.items()},
         skipped=skipped,
