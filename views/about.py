@@ -8,7 +8,7 @@ from retrieval.encoders import CHECKPOINTS
 from retrieval.paths import ROOT
 from views.common import get_searcher, library_name, tr, visible
 
-BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
+BUILD = """reaction-search build my-gifs/ --out index/mine --model siglip2
 REACTION_INDEX=index/mine make app"""
 
 
