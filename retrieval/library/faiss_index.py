@@ -48,7 +48,7 @@ class VectorIndex:
         """`vectors` (n, dim), float32 or float16, re-rank the candidates of an approximate
         kind; `parameters` as in IndexPlan. BundleError if the index is of no known kind."""
         self._owner = index  # what downcast_index returns does not keep the index alive
-        self._index: Any = faiss.downcast_index(index)
+        self._index = _untyped.downcast_index(index)
         self.kind = _kind_of(self._index)
         self._nprobe = self._lists = 0
         self._candidates = len(self)
