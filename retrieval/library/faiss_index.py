@@ -142,7 +142,7 @@ class VectorIndex:
         # One more than asked for, to see whether the last one has equals that did not come.
         wanted = min(max(top_k + 1, self._candidates if self.kind != "flat" else 0), n_allowed)
         while True:
-            scores, rows = self._nearest(query, wanted, allowed)
+            scores, rows = self._candidate_rows(query, wanted, allowed)
             if self.kind != "flat":
                 rows = np.sort(rows)  # adjacent rows lie side by side in the file
                 scores = self.scores(query, rows)
@@ -158,7 +158,7 @@ class VectorIndex:
         vectors = np.asarray(self.vectors[rows], np.float32)
         return np.einsum("ij,j->i", vectors, np.asarray(query, np.float32))
 
-    def _nearest(
+    def _candidate_rows(
         self, query: np.ndarray, n: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return FAISS's (scores, rows) of n rows; searches more lists if too few are found."""

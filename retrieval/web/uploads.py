@@ -1,7 +1,7 @@
-"""What a person uploads, searched like a library: in memory, never written.
+"""Search uploaded files like a library: in memory, never written to disk.
 
-Whoever uploads, one file is decoded at a time, so that a processor stays free for searches;
-people take turns file by file, so that nobody waits for all the files of another.
+One file is decoded at a time, whoever uploads, so that a processor stays free for searches.
+Visitors take turns file by file, so that nobody waits for all the files of another.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Uploads:
         return self.stills[key]
 
     def check_encoder(self, encoder: Encoder) -> None:
-        """BundleError unless the uploads were embedded with this encoder."""
+        """Raise BundleError unless the uploads were embedded with this encoder."""
         if encoder.fingerprint != self.fingerprint:
             raise BundleError("The uploads were read with another checkpoint. Upload them again.")
 
@@ -75,7 +75,7 @@ def read_uploads(
     stop: Stop = lambda: False,
     turns: Turns = TURNS,
 ) -> Uploads:
-    """The (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
+    """Return the (name, bytes) pairs as a collection; unreadable ones are in `skipped`.
 
     SourceError if there are too many, they are too large together, or none can be read.
     BusyError if too many people's files wait to be read, StoppedError soon after `stop`,
