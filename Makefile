@@ -1,20 +1,21 @@
 # make app    sets everything up and serves the page on http://localhost:8501
 # make test   sets everything up and runs all checks and tests
 #
-# Variables: PYTHON (3.10 or newer), PORT, PYTEST_ARGS, CHROMIUM (a browser for the tests).
+# Variables: PYTHON (3.10 or newer), PORT, CHROMIUM (a browser for the tests), PYTEST_ARGS
+# (which tests to run; without it all run, and coverage is printed and has a floor).
 
 PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space docs clean
 
 app: setup
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	$(BIN)/reaction-search serve --port $(PORT)
 
 test: setup-dev check
-	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),--cov)
 
 check: setup-dev
 	$(BIN)/ruff check .
@@ -31,26 +32,26 @@ setup-dev: $(VENV)/.ready-dev
 
 $(VENV)/.ready: requirements.txt pyproject.toml scripts/make_venv.sh
 	scripts/make_venv.sh "$(PYTHON)" $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-$(VENV)/.ready-train: $(VENV)/.ready requirements-train.txt
-	$(BIN)/python -m pip install --quiet -r requirements-train.txt
+$(VENV)/.ready-train: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[train]"
 	touch $@
 
 # Offline work, from a clean clone; each needs npm for the art.
 train: $(VENV)/.ready-train
-	$(BIN)/python scripts/train.py
+	$(BIN)/reaction-search train
 
 starter: $(VENV)/.ready
-	$(BIN)/python scripts/build_index.py index/starter/media --out index/starter --copy-media --precision float32
+	$(BIN)/reaction-search build index/starter/media --out index/starter --copy-media --precision float32
 
 evaluate: $(VENV)/.ready-train
-	$(BIN)/python scripts/evaluate.py --all
+	$(BIN)/reaction-search evaluate --all
 
 benchmark: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
@@ -61,8 +62,16 @@ measure: $(VENV)/.ready-dev
 # The Space as it would go up, run without Docker; needs root.
 space: $(VENV)/.ready
 	rm -rf artifacts/space artifacts/space-image
-	$(BIN)/python scripts/deploy_space.py me/reactions --dry-run artifacts/space
+	$(BIN)/reaction-search deploy me/reactions --dry-run artifacts/space
 	$(BIN)/python -m tests.support.run_space artifacts/space --into artifacts/space-image
+
+# The documentation site: artifacts/docs/index.html
+docs: $(VENV)/.ready-docs
+	$(BIN)/zensical build --strict --clean
+
+$(VENV)/.ready-docs: $(VENV)/.ready requirements-docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) artifacts

@@ -17,16 +17,17 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.machine_limit import matmul_gflops
+from benchmarks.machine_limit import image_gflop, matmul_gflops
 from retrieval.build import build_index
-from retrieval.encoders import export_folder, load_encoder, probe_pixels
+from retrieval.encoders import Checkpoint, load_encoder, probe_pixels
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.openvino import ExportedEncoder
 from retrieval.evaluation import load_messages, overlap_at_k
@@ -38,6 +39,8 @@ from retrieval.search import Searcher
 WIDTH, HEIGHT, N_FRAMES, FRAME_MS = 480, 270, 36, 60
 FRAMES = 8
 
+T = TypeVar("T")
+
 
 def measure_build(n_gifs: int, n_unchanged: int) -> None:
     """Print the comparison on ViT-B-32, the agreement on `mini`, and the second run."""
@@ -46,6 +49,7 @@ def measure_build(n_gifs: int, n_unchanged: int) -> None:
         make_gifs(folder / "gifs", n_gifs)
         checkpoint = make_checkpoint(folder / "vit-b-32")
         peaks = {p: matmul_gflops(p) for p in ("float32", "bfloat16")}
+        gflop = apart(image_gflop, checkpoint)
         of = ", ".join(f"{gflops:,.0f} GFLOP/s {name}" for name, gflops in peaks.items())
         print(f"peak of a 2,048² product: {of}")
         print(f"ViT-B-32, random weights, {n_gifs} GIFs of {WIDTH} × {HEIGHT}, {N_FRAMES} frames")
@@ -67,20 +71,23 @@ def measure_build(n_gifs: int, n_unchanged: int) -> None:
             line = f"  {label}: {rate:.2f} GIFs/s, {ratio:.2f} times the plain loop"
             line += f", {facts['peak_mb']:,.0f} MB at most"
             if "stages" in facts:
-                limit = facts["gflop"] / peaks["float32" if precision == "float32" else "bfloat16"]
+                peak = peaks["float32" if precision == "float32" else "bfloat16"]
+                limit = facts["pictures"] * gflop / peak
                 line += f"; limit {limit / facts['seconds']:.0%}; {facts['stages']}"
             print(line, flush=True)
         print_agreement(folder)
         print_second_run(folder, n_unchanged)
 
 
-def apart(function: Any, *args: Any) -> dict[str, Any]:
+def apart(function: Callable[..., T], *args: Any) -> T:
     """The function's answer, from a process of its own, for an honest peak of memory."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, args)
 
 
-def one_side(side: str, checkpoint: str, precision: str, frames: int, folder: Path) -> dict:
+def one_side(
+    side: str, checkpoint: str, precision: str, frames: int, folder: Path
+) -> dict[str, Any]:
     """Embed all GIFs once; rates without loading and exporting."""
     paths = sorted((folder / "gifs").glob("*.gif"))
     facts: dict[str, Any] = {}
@@ -107,7 +114,7 @@ def one_side(side: str, checkpoint: str, precision: str, frames: int, folder: Pa
         encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))  # compiles the tower
         report = build_index(folder / "gifs", folder / "bundle", encoder, frames=frames, fresh=True)
         seconds, stages = report.seconds, report.stages
-        facts["gflop"] = report.n_pictures * (report.image_gflop or 0)
+        facts["pictures"] = report.n_pictures
         facts["stages"] = (
             f"encoding {stages.encode / seconds:.0%} of the time, waiting for frames "
             f"{stages.wait / seconds:.0%}, writing {report.write_seconds / seconds:.0%}; decoding "
@@ -124,7 +131,7 @@ def exported(checkpoint: str, precision: str, only_make: bool = False) -> Any:
     from retrieval.encoders.export import export_encoder
 
     kind = "int8" if precision == "int8" else "float32"
-    out = export_folder(checkpoint, None, kind)
+    out = Checkpoint.parse(checkpoint).export_folder(kind)
     if checkpoint == "mini" and kind == "int8":  # not beside the shipped checkpoint
         out = Path(tempfile.mkdtemp()) / "int8"
     if not (out / "encoder.json").is_file():

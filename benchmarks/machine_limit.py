@@ -1,10 +1,13 @@
-"""What this machine could do at best: the rate of pure matrix products."""
+"""The limit of this machine: the rate of pure matrix products, and what a picture needs."""
 
 from __future__ import annotations
 
 import time
 
 import numpy as np
+
+from retrieval.encoders import probe_pixels
+from retrieval.encoders.open_clip import OpenClipEncoder
 
 SIDE = 2_048
 
@@ -30,3 +33,15 @@ def matmul_gflops(precision: str, seconds: float = 0.5) -> float:
         product(weights)
         best = min(best, time.perf_counter() - start)
     return 2 * SIDE**3 / best / 1e9
+
+
+def image_gflop(checkpoint: str) -> float:
+    """10⁹ floating-point operations (two a multiplication) of embedding one picture."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    encoder = OpenClipEncoder(checkpoint)
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention is not counted
+    with FlopCounterMode(display=False) as counter:
+        encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))
+    return float(counter.get_total_flops() / 1e9)

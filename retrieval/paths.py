@@ -1,4 +1,8 @@
-"""Where things are: folders of this checkout and of the user."""
+"""Folders of the project and of the user.
+
+ROOT is the checkout; in an installed package, it is the folder that the wheel carries instead
+(pyproject.toml): the page, the starter library, data/ and space/, without tests and training.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import os
 import stat
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent
+_SHIPPED = PACKAGE / "shipped"
+ROOT = _SHIPPED if _SHIPPED.is_dir() else PACKAGE.parent
 STARTER = ROOT / "index" / "starter"
 NAME = "clip-reaction-search"  # of our folder among the user's
 

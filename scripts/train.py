@@ -1,71 +1,8 @@
-"""Train the `mini` checkpoint from emoji art, names and chat messages.
+"""The earlier name of `reaction-search train`."""
 
-Fetches the art (npm packages, about 40 MB), draws it, trains on the CPU and
-writes trained.safetensors beside the frozen text tower, and exports both.
-"""
+import sys
 
-import time
-from dataclasses import replace
-from pathlib import Path
-
-from tqdm import tqdm
-
-from retrieval.cli.console import parser_for, progress_bar, run
-from retrieval.encoders import CHECKPOINTS, LOCAL_DIR, export_folder
-from retrieval.encoders.export import export_encoder
-from retrieval.encoders.open_clip import OpenClipEncoder
-from retrieval.evaluation import art
-from retrieval.training import corpus, trainer
-
-
-def main() -> None:
-    parser = parser_for(__doc__)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=CHECKPOINTS / "mini",
-        help="checkpoint folder with the config and the text tower",
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=Path("data/cache"), help="where art is fetched to and drawn"
-    )
-    parser.add_argument(
-        "--steps",
-        type=float,
-        default=1.0,
-        help="share of the full number of steps, for a quick try",
-    )
-    parser.add_argument(
-        "--only-read",
-        action="store_true",
-        help="keep the vision tower, fit the text projection again",
-    )
-    args = parser.parse_args()
-
-    trainer.check_folder(args.out)
-    start = time.monotonic()
-
-    def report(message: str) -> None:
-        tqdm.write(f"[{(time.monotonic() - start) / 60:5.1f} min] {message}")
-
-    settings = trainer.Settings()
-    settings = replace(
-        settings,
-        stages=tuple((size, max(1, round(n * args.steps))) for size, n in settings.stages),
-        read_steps=max(1, round(settings.read_steps * args.steps)),
-    )
-    emoji = art.load_emoji(args.cache)
-    stills = {}
-    for style in art.TRAIN_STYLES:
-        with progress_bar(style, "picture") as progress:
-            stills[style] = art.stills(style, emoji, args.cache, trainer.STILL_SIDE, progress)
-    texts = corpus.training_texts(emoji)
-    report(f"{len(emoji)} emoji, {sum(map(len, stills.values()))} stills, {len(texts)} texts")
-    trainer.train(args.out, emoji, stills, texts, settings, report, only_read=args.only_read)
-    name = f"{LOCAL_DIR}{args.out}"
-    export_encoder(OpenClipEncoder(name), export_folder(name, None, "float32"))
-    report("exported")
-
+from retrieval.cli import main
 
 if __name__ == "__main__":
-    run(main)
+    main(["train", *sys.argv[1:]])

@@ -7,7 +7,7 @@ so that it answers faster and starts without torch.
 
 import sys
 
-from retrieval.encoders import checkpoint_folder, export_folder, find_export
+from retrieval.encoders import find_export
 from retrieval.errors import RetrievalError
 from retrieval.search import Searcher
 from retrieval.web import Settings
@@ -20,16 +20,16 @@ def main() -> None:
     print(
         f"{searcher.collection.name} answers with {searcher.encoder.label}: {result.record.title}"
     )
-    name, pretrained = searcher.encoder.name, searcher.encoder.pretrained
+    checkpoint = searcher.encoder.checkpoint
     # One that lies in a folder is part of the application, which is not ours to write to.
-    if find_export(name, pretrained) or checkpoint_folder(name):
+    if find_export(checkpoint) or checkpoint.folder:
         return
     from retrieval.encoders.export import export_encoder
     from retrieval.encoders.open_clip import OpenClipEncoder
 
-    out = export_folder(name, pretrained, "float32")
+    out = checkpoint.export_folder("float32")
     print(f"Exporting {searcher.encoder.label} to {out} …")
-    export_encoder(OpenClipEncoder(name, pretrained), out)
+    export_encoder(OpenClipEncoder(checkpoint), out)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from hub_stand_in import WRITER, HubStandIn
 from PIL import Image
 
 from retrieval.build.build import build_index
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.library.bundle import Bundle
 from retrieval.search.searcher import Searcher
+from retrieval.web.settings import current_settings
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -27,13 +29,16 @@ class FakeEncoder:
     (1, 1, 0)/√2, so its cosine to "red" is 0.7071.
     """
 
-    pretrained = None
     dim = 3
-    precision = "float32"
+    precision, precision_note = "float32", ""
 
     def __init__(self, name: str = "fake"):
-        self.name = self.label = name
+        self.checkpoint = Checkpoint.parse(name)
         self.fingerprint = hashlib.sha256(name.encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        return self.checkpoint.label
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
@@ -95,6 +100,12 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def settings_of_this_test() -> None:
+    """A process reads the environment once; a test may have changed it since."""
+    current_settings.cache_clear()
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ from retrieval.library.catalog import read_catalog, write_catalog
 from retrieval.paths import ROOT, STARTER
 from retrieval.search.searcher import encoder_of
 from retrieval.web import loader as loading
-from retrieval.web.translations import LANGUAGES, WORDS, say
+from retrieval.web.settings import current_settings
+from retrieval.web.translations import LANGUAGES, TEXTS, translate
 
 
-def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch):
+def test_failed_load_is_retried_after_retry_after_s(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "_latest", {})
     failed = loading.loading(tmp_path / "none")
     assert failed.wait(60) and "No index at" in str(failed.error)
@@ -29,7 +30,7 @@ def test_a_start_that_failed_is_tried_again_after_a_while(tmp_path, monkeypatch)
     assert loading.loading(tmp_path / "none") is not failed
 
 
-def test_message_waits_for_a_few_pictures_of_an_upload_and_not_for_all(encoder):
+def test_message_waits_for_one_batch_of_an_upload_only(encoder):
     """The page's encoder, asked for a message while it encodes many pictures."""
     order: list[str] = []
     begun, may_go_on = threading.Event(), threading.Event()
@@ -79,13 +80,13 @@ def texts(page: AppTest) -> str:
     return "\n".join(element.value for element in page.text)
 
 
-def test_the_first_screen_asks_and_shows_no_error(page: AppTest):
+def test_first_screen_shows_the_form_and_no_error(page: AppTest):
     loaded(page)
     assert page.title[0].value == "Search Reaction GIFs with CLIP"
     assert page.info and not page.error and not page.exception
 
 
-def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(
+def test_page_shows_the_loading_step_and_accepts_input_meanwhile(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ):
     may_go_on = threading.Event()
@@ -98,14 +99,14 @@ def test_the_first_start_names_its_step_and_the_page_can_be_used_meanwhile(
     monkeypatch.setattr(loading, "encoder_of", slow)
     page.run()
     (bar,) = [str(bar.proto) for bar in page.get("progress")]
-    assert say("en", "loading_checkpoint") in bar
+    assert translate("en", "loading_checkpoint") in bar
     page.text_input(key="q").input("thank you").run()
     may_go_on.set()
     loaded(page)
     assert page.text_input(key="q").value == "thank you" and texts(page)
 
 
-def test_a_typed_message_is_answered(page: AppTest):
+def test_typed_message_returns_results(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("I'm so scared right now").run()
     assert not page.error and not page.exception
@@ -113,14 +114,26 @@ def test_a_typed_message_is_answered(page: AppTest):
     assert "fear" in texts(page) or "anxious" in texts(page)
 
 
-def test_an_example_fills_the_box_and_is_answered(page: AppTest):
+def test_examples_are_those_of_the_original_demo(page: AppTest):
+    loaded(page)
+    assert list(page.pills(key="example").options) == [
+        "OMG that is disgusting",
+        "I'm so scared right now",
+        "I got the job 🎉",
+        "Congratulations to all the flax-community week teams",
+        "You're awesome",
+        "I love you ❤️",
+    ]
+
+
+def test_example_fills_the_message_box_and_returns_results(page: AppTest):
     loaded(page)
     page.pills(key="example").set_value("I got the job 🎉").run()
     assert page.text_input(key="q").value == "I got the job 🎉"
     assert "dancing" in texts(page) and "star struck" in texts(page)
 
 
-def test_a_permanent_address_opens_to_the_same_results(page: AppTest):
+def test_permanent_url_returns_the_same_results(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("so tired").run()
     page.text_input(key="not").input("angry").run()
@@ -131,7 +144,7 @@ def test_a_permanent_address_opens_to_the_same_results(page: AppTest):
     assert texts(again).splitlines()[1:] == texts(page).splitlines()[1:]
 
 
-def test_nothing_above_the_minimum_score_is_said(page: AppTest):
+def test_empty_result_names_the_minimum_score(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("thank you").run()
     page.slider(key="min").set_value(1.0).run()
@@ -139,7 +152,7 @@ def test_nothing_above_the_minimum_score_is_said(page: AppTest):
     assert "0 of 267 reactions" in texts(page)
 
 
-def test_more_like_this_and_back(page: AppTest):
+def test_more_like_this_searches_by_gif_and_back_returns_to_the_message(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("I'm so scared right now").run()
     first = next(b for b in page.button if b.key.startswith("more-"))
@@ -149,13 +162,13 @@ def test_more_like_this_and_back(page: AppTest):
     assert "More like" not in texts(page)
 
 
-def test_a_more_like_of_a_gif_that_is_gone_is_said(page: AppTest):
+def test_more_like_of_an_unknown_gif_shows_an_error(page: AppTest):
     page.query_params["like"] = "0123456789abcdef"
     loaded(page)
     assert "No GIF 0123456789ab in this library" in page.error[0].value
 
 
-def test_a_message_that_is_too_long_is_said_and_the_page_goes_on(page: AppTest):
+def test_too_long_message_shows_an_error_and_the_page_stays_usable(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("x" * 100_000).run()
     assert "100,000 characters" in page.error[0].value and not page.exception
@@ -163,7 +176,7 @@ def test_a_message_that_is_too_long_is_said_and_the_page_goes_on(page: AppTest):
     assert not page.error and texts(page)
 
 
-def test_spaces_alone_are_no_message(page: AppTest):
+def test_message_of_spaces_is_empty(page: AppTest):
     loaded(page)
     page.text_input(key="q").input("   ").run()
     assert page.info and not page.error and not page.exception
@@ -178,7 +191,7 @@ def broken(folder: Path) -> None:
     ("make", "expected"),
     [(lambda folder: None, "No index at"), (broken, "truncated or changed")],
 )
-def test_a_bundle_that_cannot_be_opened_is_said_with_the_command_that_mends_it(
+def test_invalid_bundle_shows_an_error_with_the_command_that_fixes_it(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make, expected: str
 ):
     make(tmp_path / "bundle")
@@ -187,11 +200,12 @@ def test_a_bundle_that_cannot_be_opened_is_said_with_the_command_that_mends_it(
     assert expected in page.error[0].value and not page.exception
     assert "python scripts/build_index.py" in page.error[0].value
     monkeypatch.delenv("REACTION_INDEX")
+    current_settings.cache_clear()
     loaded(page)
     assert not page.error
 
 
-def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
+def test_hostile_title_is_shown_as_text_and_a_long_title_is_clipped(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     from conftest import save_gif
@@ -220,21 +234,21 @@ def test_a_hostile_title_is_shown_as_text_and_a_long_one_is_cut(
 
 
 @pytest.mark.parametrize("name", ["library", "about"])
-def test_the_other_pages_open(page: AppTest, name: str):
+def test_other_pages_render_without_error(page: AppTest, name: str):
     loaded(page)
     page.switch_page(f"views/{name}.py").run()
     assert not page.exception and not page.error
     assert page.title[0].value
 
 
-def test_the_page_speaks_korean(page: AppTest):
+def test_page_is_available_in_korean(page: AppTest):
     page.query_params["lang"] = "ko"
     loaded(page)
-    assert page.title[0].value == say("ko", "title") != say("en", "title")
+    assert page.title[0].value == translate("ko", "title") != translate("en", "title")
 
 
-def test_every_word_is_there_in_every_language():
-    for key, translations in WORDS.items():
+def test_every_text_is_translated_into_every_language():
+    for key, translations in TEXTS.items():
         assert len(translations) == len(LANGUAGES), key
         assert all(text.strip() for text in translations), key
 
@@ -277,7 +291,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return out
 
 
-def test_gif_with_an_address_of_another_scheme_is_shown_as_its_title(page: AppTest, hostile: Path):
+def test_gif_with_an_unsupported_url_scheme_is_shown_as_its_title(page: AppTest, hostile: Path):
     loaded(page)
     page.toggle(key="fold").set_value(False)
     page.text_input(key="q").input("hello").run()
@@ -297,7 +311,7 @@ def test_gif_with_an_address_of_another_scheme_is_shown_as_its_title(page: AppTe
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, broken])
-def test_error_on_the_page_names_the_bundle_and_the_log_its_path(
+def test_error_on_the_page_omits_the_path_that_the_log_contains(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog, make
 ):
     folder = tmp_path / "home of a person" / "gifs"
@@ -322,6 +336,6 @@ def test_local_checkpoint_is_shown_without_its_path(
     assert "local-dir:mine" in texts(page) and str(tmp_path) not in texts(page)
 
 
-def test_visitors_are_not_shown_tracebacks():
+def test_tracebacks_are_hidden_from_visitors():
     config = (ROOT / ".streamlit" / "config.toml").read_text()
     assert 'showErrorDetails = "type"' in config

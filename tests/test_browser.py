@@ -76,7 +76,7 @@ def ask(page: Page, message: str) -> None:
     box.press("Enter")
 
 
-def test_an_example_and_a_typed_message_are_answered_with_moving_gifs(page: Page):
+def test_example_and_typed_message_return_animated_gifs(page: Page):
     page.get_by_role("radio", name="I'm so scared right now").click()
     expect(page.get_by_text("face screaming in fear")).to_be_visible()
     expect(pictures(page)).to_have_count(12)
@@ -91,7 +91,7 @@ def test_an_example_and_a_typed_message_are_answered_with_moving_gifs(page: Page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_play_off_shows_stills_and_one_card_plays(page: Page):
+def test_play_off_shows_stills_and_the_play_button_animates_one_card(page: Page):
     page.goto(page.url + "?q=I+got+the+job")
     expect(pictures(page).first).to_have_attribute("src", re.compile(r"/gif/\w+\.gif"))
     page.get_by_text("Play GIFs").click()
@@ -105,7 +105,7 @@ def test_play_off_shows_stills_and_one_card_plays(page: Page):
     expect(pictures(page).nth(1)).to_have_attribute("src", re.compile(r"/gif/"))
 
 
-def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path: Path):
+def test_uploads_are_ranked_and_an_unreadable_file_is_named(page: Page, tmp_path: Path):
     media = ROOT / "index" / "starter" / "media"
     (tmp_path / "letter.gif").write_text("Dear page, I am no picture.")
     files = [media / f"{n}.gif" for n in ("party-popper", "nauseated-face", "red-heart")]
@@ -120,7 +120,7 @@ def test_own_pictures_are_ranked_and_a_broken_one_is_named(page: Page, tmp_path:
     expect(page.locator("video")).to_have_count(1)
 
 
-def test_reading_uploads_ends_when_the_person_leaves(browser: Browser, tmp_path: Path):
+def test_reading_uploads_stops_when_the_visitor_leaves(browser: Browser, tmp_path: Path):
     for number in range(10):
         save_heavy_gif(tmp_path / f"{number}.gif", 1_600, 1_500 - number)  # seconds each
     with serving() as server:
@@ -139,7 +139,7 @@ def test_reading_uploads_ends_when_the_person_leaves(browser: Browser, tmp_path:
         assert server.processor_s() - start_s < 0.3
 
 
-def test_why_more_like_this_and_the_permanent_address(page: Page):
+def test_details_more_like_this_and_its_permanent_url(page: Page):
     ask(page, "I have no idea")
     expect(pictures(page)).to_have_count(12)
     page.get_by_role("button", name="Why?").first.click()
@@ -160,7 +160,7 @@ def test_why_more_like_this_and_the_permanent_address(page: Page):
     assert titles(page) == shown and len(shown) > 6
 
 
-def test_library_and_about_open(page: Page, address: str):
+def test_library_and_about_pages_render(page: Page, address: str):
     page.goto(f"{address}/library")
     expect(page).to_have_title("CLIP reaction search")
     expect(page.get_by_text("A map of the embeddings")).to_be_visible()

@@ -6,9 +6,10 @@ import hashlib
 import os
 import random
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, FakeEncoder, save_gif
 
-from retrieval.build import state as journal
+from retrieval.build import state
 from retrieval.build.build import build_index
 from retrieval.build.downloads import Downloader
 from retrieval.embedding import pipeline
@@ -27,16 +28,17 @@ from retrieval.errors import BundleError, OutputError
 from retrieval.hub.verify import sha256_of
 from retrieval.library import bundle as bundles
 from retrieval.library.bundle import Bundle
-from retrieval.library.embeddings import GifFrames, write_shard
+from retrieval.library.embeddings import GifFrames
 from retrieval.library.manifest import MANIFEST
+from retrieval.media import Facts
 
 SHARD = Path("embeddings/part-00000.parquet")
 
 
 @pytest.fixture(autouse=True)
 def _small_parts_and_settled_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "RACY_NS", 0)
-    monkeypatch.setattr(journal, "PART_FRAMES", 4)
+    monkeypatch.setattr(state, "RACY_NS", 0)
+    monkeypatch.setattr(state, "COMMIT_FRAMES", 4)
     monkeypatch.setattr(pipeline, "BATCH_SIZE", 2)
 
 
@@ -87,7 +89,8 @@ def interrupted(tmp_path: Path, source: Path) -> Path:
         save_gif(source / f"{i:02}.gif", [(i, 99 + i, 255), (255, 3 * i, 0)])
     with pytest.raises(KeyboardInterrupt):
         build_index(source, tmp_path / "b", Dying())
-    assert (tmp_path / ".b.work" / "part-00001.seen.parquet").is_file()
+    with closing(sqlite3.connect(tmp_path / ".b.work" / state.STATE)) as db:
+        assert db.execute("SELECT count(*) FROM gifs").fetchone()[0] >= 2
     return tmp_path / "b"
 
 
@@ -187,12 +190,12 @@ def test_gifs_of_a_server_that_is_gone_are_embedded_from_their_copies(
 def test_damaged_download_of_an_unfinished_build_is_downloaded_again(tmp_path: Path):
     data = b"the bytes of a GIF"
     gif_id = hashlib.sha256(data).hexdigest()
-    with journal.Journal(tmp_path / "b", {}) as work:
+    with state.BuildState(tmp_path / "b", {}) as work:
         work.keep_download(gif_id, data)
     kept = tmp_path / ".b.work" / "media" / gif_id
     for damage in (truncate, replace_by_folder, replace_by_link, replace_by_pipe, Path.unlink):
         damage(kept)
-        with journal.Journal(tmp_path / "b", {}) as work:
+        with state.BuildState(tmp_path / "b", {}) as work:
             assert work.download(gif_id) is None
             work.keep_download(gif_id, data)
             assert work.download(gif_id) == kept
@@ -224,9 +227,16 @@ def replace_by_other_parquet(file: Path) -> None:
     pq.write_table(pa.table({"wrong": [1, 2, 3]}), file)
 
 
-def replace_by_other_dim(file: Path) -> None:
-    row = np.array([0], np.int32)
-    write_shard([GifFrames("0" * 64, row, row, np.ones((1, 5), np.float32))], 5, file)
+def replace_by_other_tables(file: Path) -> None:
+    file.unlink()
+    change(file, "CREATE TABLE gifs (gif_id, vectors)")
+
+
+def change(file: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
 
 
 def empty(file: Path) -> None:
@@ -251,15 +261,12 @@ DAMAGES: list[Callable[[Path], object]] = [
     replace_by_link,
     replace_by_pipe,
     replace_by_other_parquet,
-    replace_by_other_dim,
+    replace_by_other_tables,
 ]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize(
-    "name",
-    ["seen.parquet", "settings.json", "part-00000.parquet", "part-00001.seen.parquet", "lock"],
-)
+@pytest.mark.parametrize("name", ["state.sqlite", "lock"])
 def test_damaged_work_of_an_unfinished_build_is_done_again(
     tmp_path: Path, source: Path, interrupted: Path, name: str, damage
 ):
@@ -280,13 +287,87 @@ def test_damaged_work_of_an_unfinished_build_is_done_again(
     assert build_index(source, interrupted, FakeEncoder()).notes == ()
 
 
-def test_part_without_a_number_is_dropped(tmp_path: Path, source: Path, interrupted: Path):
-    (tmp_path / ".b.work" / "part-abc.seen.parquet").write_text("?")
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        (
+            ["UPDATE gifs SET vectors = zeroblob(12) WHERE rowid = 2"],
+            "wrong digest in 1 of its rows",
+        ),
+        (["UPDATE gifs SET times_ms = x'01000000', width = 3"], "wrong digest in"),
+        (["UPDATE files SET gif_id = (SELECT max(gif_id) FROM files)"], "wrong digest in"),
+        (["UPDATE files SET reason = 'broken'"], "wrong digest in"),
+        (["DELETE FROM settings"], ""),
+        (["UPDATE settings SET value = '{'"], ""),
+        (["CREATE TRIGGER t AFTER DELETE ON gifs BEGIN DELETE FROM files; END"], "not the tables"),
+        (["ALTER TABLE gifs RENAME COLUMN vectors TO other"], "not the tables of this version"),
+    ],
+)
+def test_changed_rows_and_tables_of_an_unfinished_build_are_not_used(
+    tmp_path: Path, source: Path, interrupted: Path, statements: list[str], reason: str
+):
+    build_index(source, tmp_path / "undisturbed", FakeEncoder())
+    change(tmp_path / ".b.work" / state.STATE, *statements)
     report = build_index(source, interrupted, FakeEncoder())
-    assert report.notes == (
-        ".b.work, the work of earlier builds, is damaged (part-abc.seen.parquet: without a "
-        "number): what it held is done again.",
-    )
+    assert contents(interrupted) == contents(tmp_path / "undisturbed")
+    (note,) = report.notes
+    assert f"(state.sqlite: {reason}" in note if reason else "with other settings" in note
+    assert build_index(source, interrupted, FakeEncoder()).notes == ()
+
+
+def test_every_flipped_bit_in_stored_embeddings_is_found(
+    tmp_path: Path, source: Path, interrupted: Path
+):
+    build_index(source, tmp_path / "undisturbed", FakeEncoder())
+    file = tmp_path / ".b.work" / state.STATE
+    with closing(sqlite3.connect(file)) as db:
+        (vectors,) = db.execute("SELECT vectors FROM gifs LIMIT 1").fetchone()
+    data = bytearray(file.read_bytes())
+    data[data.index(vectors) + 1] ^= 4
+    file.write_bytes(data)
+    report = build_index(source, interrupted, FakeEncoder())
+    assert "state.sqlite: wrong digest in 1 of its rows" in report.notes[0]
+    assert contents(interrupted) == contents(tmp_path / "undisturbed")
+
+
+def test_embeddings_changed_while_a_build_runs_are_refused(tmp_path: Path):
+    row = np.array([0], np.int32)
+    frames = GifFrames("0" * 64, row, row, np.ones((1, 3), np.float32))
+    with state.BuildState(tmp_path / "b", {}) as work:
+        work.add(state.FileState("a.gif", frames.gif_id), frames, Facts(1, 0, 16, 16))
+        assert work.frames_of(frames.gif_id).vectors.tolist() == [[1.0, 1.0, 1.0]]
+        work._db.execute("UPDATE gifs SET vectors = zeroblob(12)")
+        with pytest.raises(OSError, match=r"state\.sqlite was changed during the build"):
+            work.frames_of(frames.gif_id)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, fill_with_zeros, flip_bit, *DAMAGES[-5:-2]])
+def test_damaged_journal_of_a_killed_transaction_leaves_a_build_like_an_undisturbed_one(
+    tmp_path: Path, source: Path, interrupted: Path, damage
+):
+    build_index(source, tmp_path / "undisturbed", FakeEncoder())
+    file = tmp_path / ".b.work" / state.STATE
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
+        db.execute("UPDATE gifs SET vectors = zeroblob(90000)")
+        names = (state.STATE, state.JOURNAL)
+        killed = {name: (file.parent / name).read_bytes() for name in names}
+    for name, data in killed.items():
+        (file.parent / name).write_bytes(data)
+    damage(file.parent / state.JOURNAL)
+    build_index(source, interrupted, FakeEncoder())
+    assert contents(interrupted) == contents(tmp_path / "undisturbed")
+    if damage is replace_by_link:
+        assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_other_files_in_the_work_folder_stay(tmp_path: Path, source: Path, interrupted: Path):
+    work = tmp_path / ".b.work"
+    for name in ("part-abc.seen.parquet", "mine.txt", "seen.parquet", "part-00000.seen.parquet"):
+        (work / name).write_text("?")
+    assert build_index(source, interrupted, FakeEncoder()).notes == ()
+    names = {path.name for path in work.iterdir()}
+    assert names == {"part-abc.seen.parquet", "mine.txt", "state.sqlite", "lock"}  # not format 2
 
 
 @pytest.mark.parametrize("seed", range(4))

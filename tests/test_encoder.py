@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.emoji_text import spell_out
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
@@ -160,14 +161,14 @@ def test_presets_name_tags_that_open_clip_has():
 )
 def test_a_checkpoint_that_cannot_be_is_said(name: str, pretrained: str | None, expected: str):
     with pytest.raises(CheckpointError, match=expected):
-        OpenClipEncoder(name, pretrained)
+        OpenClipEncoder(Checkpoint.parse(name, pretrained))
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path):
     weights = tmp_path / "weights.pt"
     torch.save({}, weights)
     with pytest.raises(CheckpointError, match=r"are a pickle .weights\.pt., which is never"):
-        OpenClipEncoder("ViT-B-32", str(weights))
+        OpenClipEncoder(Checkpoint.parse("ViT-B-32", str(weights)))
 
 
 def test_a_damaged_or_missing_weights_file_is_said(tiny: Path):
@@ -184,7 +185,7 @@ def test_weights_that_cannot_be_downloaded_are_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     for name in ("siglip2", "hf-hub:nobody/nothing"):
-        with pytest.raises(CheckpointError, match=r"could not be had: .*--model mini"):
+        with pytest.raises(CheckpointError, match=r"could not be downloaded: .*--model mini"):
             OpenClipEncoder(name)
 
 

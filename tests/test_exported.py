@@ -60,7 +60,7 @@ def least_cosine(one: np.ndarray, other: np.ndarray) -> float:
 def test_shipped_mini_agrees_with_torch():
     exported, exact = load_encoder("mini", runtime="exported"), OpenClipEncoder("mini")
     assert (exported.fingerprint, exported.dim) == (exact.fingerprint, exact.dim)
-    assert (exported.name, exported.label) == ("mini", "mini")
+    assert (exported.checkpoint.name, exported.label) == ("mini", "mini")
     messages = [m.text for m in load_messages("test")] + TEXTS
     assert least_cosine(exported.encode_text(messages), exact.encode_text(messages)) >= 0.9999
     pictures = frames()
@@ -131,16 +131,15 @@ def test_what_is_not_there_is_said_with_the_command_that_makes_it(tiny: Path):
     with pytest.raises(CheckpointError, match=rf"No int8 export of {name}.* --precision int8"):
         load_encoder(name, precision="int8")
     with pytest.raises(CheckpointError, match=r"export_encoder.py --model ViT-B-32 --pretrained t"):
-        load_encoder("ViT-B-32", "t", runtime="exported")
+        load_encoder("ViT-B-32/t", runtime="exported")
     with pytest.raises(CheckpointError, match="No device 'cuda' here; torch finds cpu"):
         load_encoder("mini", device="cuda")
-    assert find_export("mini", None) == CHECKPOINTS / "mini" / "exported" / "float32"
+    assert find_export("mini") == CHECKPOINTS / "mini" / "exported" / "float32"
 
 
 def test_a_search_from_the_shell_needs_neither_torch_nor_open_clip():
     program = (
-        "import sys; sys.argv = ['search.py', 'so tired', '-k', '1']; "
-        f"sys.path.insert(0, {str(ROOT / 'scripts')!r}); import search; search.main(); "
+        "import sys; from retrieval.cli import main; main(['search', 'so tired', '-k', '1']); "
         "print({'torch', 'open_clip', 'transformers', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

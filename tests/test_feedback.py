@@ -1,4 +1,4 @@
-"""Votes are kept whole, read back, counted; the page asks for them only where it may."""
+"""Votes: appended whole, read back, summarized; collected only with feedback on."""
 
 import json
 import os
@@ -21,8 +21,16 @@ from retrieval.errors import FeedbackError
 from retrieval.library.manifest import read_manifest
 from retrieval.paths import ROOT, STARTER
 from retrieval.web import feedback
-from retrieval.web.feedback import VOTES, Tally, Vote, in_words, keep_vote, read_votes, summarize
-from retrieval.web.translations import say
+from retrieval.web.feedback import (
+    VOTES,
+    Tally,
+    Vote,
+    question_as_text,
+    read_votes,
+    save_vote,
+    summarize,
+)
+from retrieval.web.translations import translate
 from tests.support.browser import chromium
 from tests.support.server import serving
 
@@ -40,10 +48,10 @@ def votes(*fits: bool) -> list[Vote]:
     ]
 
 
-def test_votes_come_back_as_they_were_and_only_their_owner_reads_them(tmp_path: Path):
+def test_saved_votes_are_read_back_equal_and_the_file_is_private(tmp_path: Path):
     said = replace(VOTE, message='chat:\n"so" tired 😴\u2028', fits=False)
     for vote in (VOTE, said):
-        keep_vote(tmp_path / "a" / "b", vote)
+        save_vote(tmp_path / "a" / "b", vote)
     kept = read_votes(tmp_path / "a" / "b")
     assert kept.votes == [VOTE, said] and not kept.damaged
     file = tmp_path / "a" / "b" / VOTES
@@ -53,26 +61,26 @@ def test_votes_come_back_as_they_were_and_only_their_owner_reads_them(tmp_path: 
     ]  # fmt: skip
 
 
-def test_of_a_changed_mind_the_last_line_counts_and_nobody_overrules_another(tmp_path: Path):
+def test_last_line_of_a_changed_answer_counts_and_other_voters_keep_theirs(tmp_path: Path):
     another = replace(VOTE, when="2026-01-02T03:04:06.000000+00:00")
     changed = replace(VOTE, fits=False)
     for vote in (VOTE, another, changed):
-        keep_vote(tmp_path, vote)
+        save_vote(tmp_path, vote)
     assert read_votes(tmp_path).votes == [another, changed]
 
 
-PERSON = """
+WRITER = """
 import sys
 from pathlib import Path
-from retrieval.feedback import Vote, keep_vote
+from retrieval.web.feedback import Vote, save_vote
 for n in range(50):
     message = sys.argv[2] + " long" * (1 + 400 * (n % 2))
-    keep_vote(Path(sys.argv[1]), Vote("", message, "", "", n + 1, 0.0, True, "", "", ""))
+    save_vote(Path(sys.argv[1]), Vote("", message, "", "", n + 1, 0.0, True, "", "", ""))
 """
 
 
-def test_twenty_people_at_once_mix_no_lines(tmp_path: Path):
-    command = [sys.executable, "-c", PERSON, str(tmp_path)]
+def test_twenty_concurrent_processes_append_whole_lines(tmp_path: Path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
     people = [subprocess.Popen([*command, str(p)], cwd=ROOT) for p in range(20)]
     assert [person.wait(60) for person in people] == [0] * 20
     lines = (tmp_path / VOTES).read_text().splitlines()
@@ -83,48 +91,48 @@ def test_twenty_people_at_once_mix_no_lines(tmp_path: Path):
     assert ranks == {str(p): list(range(1, 51)) for p in range(20)}
 
 
-def test_the_file_stops_at_its_limit_and_the_error_says_what_to_do(tmp_path: Path, monkeypatch):
-    keep_vote(tmp_path, VOTE)
+def test_save_vote_at_max_bytes_raises_with_the_command_that_helps(tmp_path: Path, monkeypatch):
+    save_vote(tmp_path, VOTE)
     full = (tmp_path / VOTES).stat().st_size
     monkeypatch.setattr(feedback, "MAX_BYTES", 2 * full)
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     with pytest.raises(FeedbackError, match=r"is the most it may have.*: mv .*votes\.jsonl "):
-        keep_vote(tmp_path, VOTE)
+        save_vote(tmp_path, VOTE)
     assert (tmp_path / VOTES).stat().st_size == 2 * full
     (tmp_path / VOTES).rename(tmp_path / "old.jsonl")
-    keep_vote(tmp_path, VOTE)
+    save_vote(tmp_path, VOTE)
     assert len(read_votes(tmp_path).votes) == 1
 
 
-def test_a_folder_that_cannot_be_written_names_itself_the_reason_and_the_mend(tmp_path: Path):
+def test_unwritable_folder_raises_with_its_path_the_reason_and_the_remedy(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     for data, reason in (
         (tmp_path / "file", "File exists"),
         (tmp_path / "file" / "x", "Not a dir"),
     ):
         with pytest.raises(FeedbackError, match=f"in {data} \\({reason}.*Set REACTION_DATA to"):
-            keep_vote(data, VOTE)
+            save_vote(data, VOTE)
 
 
-def test_what_does_not_fit_on_the_disk_leaves_no_half_line(tmp_path: Path, monkeypatch):
-    keep_vote(tmp_path, VOTE)
+def test_vote_that_does_not_fit_on_the_disk_leaves_no_partial_line(tmp_path: Path, monkeypatch):
+    save_vote(tmp_path, VOTE)
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:20]))
     with pytest.raises(FeedbackError, match=r"20 of 2.. bytes fit on the disk"):
-        keep_vote(tmp_path, VOTE)
+        save_vote(tmp_path, VOTE)
     assert read_votes(tmp_path).votes == [VOTE] and not read_votes(tmp_path).damaged
 
 
-def test_a_damaged_last_line_is_reported_and_the_next_vote_is_whole(tmp_path: Path):
-    keep_vote(tmp_path, VOTE)
+def test_damaged_last_line_is_reported_and_the_next_vote_is_intact(tmp_path: Path):
+    save_vote(tmp_path, VOTE)
     with (tmp_path / VOTES).open("a") as file:
         file.write('{"when": "2026-01-')
     kept = read_votes(tmp_path)
     assert kept.votes == [VOTE]
     assert re.search(r"votes\.jsonl, line 2 is no vote \(Unterminated string", kept.damaged[0])
     after = replace(VOTE, message="thank you")
-    keep_vote(tmp_path, after)
-    assert read_votes(tmp_path) == feedback.Kept([VOTE, after], kept.damaged)
+    save_vote(tmp_path, after)
+    assert read_votes(tmp_path) == feedback.VoteLog([VOTE, after], kept.damaged)
 
 
 @pytest.mark.parametrize(
@@ -136,19 +144,19 @@ def test_a_damaged_last_line_is_reported_and_the_next_vote_is_whole(tmp_path: Pa
         (json.dumps({"when": "now"}), "message is None; expected str"),
     ],
 )
-def test_a_line_that_is_no_vote_is_reported_with_what_is_wrong(tmp_path: Path, line, reason):
+def test_invalid_line_is_reported_with_its_reason(tmp_path: Path, line, reason):
     (tmp_path / VOTES).write_text(f"{line}\n")
     kept = read_votes(tmp_path)
     assert not kept.votes and kept.damaged == [f"{tmp_path / VOTES}, line 1 is no vote ({reason})."]
 
 
-def test_what_was_asked_in_words():
-    assert in_words(["any news?", "I got the job!"]) == "any news?\nI got the job!"
-    assert in_words(picture=True) == "(a picture)"
-    assert in_words() == ""
+def test_question_as_text_joins_messages_and_notes():
+    assert question_as_text(["any news?", "I got the job!"]) == "any news?\nI got the job!"
+    assert question_as_text(picture=True) == "(a picture)"
+    assert question_as_text() == ""
 
 
-def test_a_summary_worked_by_hand():
+def test_summary_equals_counts_worked_by_hand():
     cast = votes(True, False, True)
     cast += [replace(vote, message="hi", bundle="mine") for vote in votes(False, False)]
     cast += [replace(VOTE, message="yes!")]
@@ -167,9 +175,9 @@ def test_a_summary_worked_by_hand():
     assert summarize([]).total.share == 0
 
 
-def test_the_script_prints_what_the_votes_say(tmp_path: Path):
+def test_feedback_command_prints_the_summary(tmp_path: Path):
     for vote in votes(True, False, False):
-        keep_vote(tmp_path, replace(vote, message="so \x1b[31mtired"))
+        save_vote(tmp_path, replace(vote, message="so \x1b[31mtired"))
     with (tmp_path / VOTES).open("a") as file:
         file.write("{")
     done = run("feedback", "--data", tmp_path)
@@ -189,7 +197,7 @@ def test_the_script_prints_what_the_votes_say(tmp_path: Path):
 
 
 @pytest.mark.parametrize("setting", ["", "on"])
-def test_only_where_it_is_on_does_the_page_ask(setting: str, tmp_path: Path, monkeypatch):
+def test_page_asks_for_votes_only_with_feedback_on(setting: str, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("REACTION_FEEDBACK", setting)
     monkeypatch.setenv("REACTION_DATA", str(tmp_path / "data"))
     page = loaded(AppTest.from_file(str(ROOT / "app.py"), default_timeout=120))
@@ -197,8 +205,8 @@ def test_only_where_it_is_on_does_the_page_ask(setting: str, tmp_path: Path, mon
     captions = [caption.value for caption in page.caption]
     next(b for b in page.button if b.key.startswith("why-")).click().run()
     captions += [caption.value for caption in page.caption]
-    asks = [say("en", "fits_where") in captions, say("en", "fits_kept") in captions]
-    asks.append(any(group.label == say("en", "fits") for group in page.button_group))
+    asks = [translate("en", "fits_where") in captions, translate("en", "fits_kept") in captions]
+    asks.append(any(group.label == translate("en", "fits") for group in page.button_group))
     assert asks == [bool(setting)] * 3 and not page.exception
     assert not (tmp_path / "data").exists()  # nothing is kept before somebody answers
 
@@ -217,7 +225,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Pat
             yield page, data
 
 
-def why(page: Page, nth: int = 0) -> Locator:
+def open_details(page: Page, nth: int = 0) -> Locator:
     """The opened dialog of a card."""
     page.get_by_role("button", name="Why?").nth(nth).click()
     dialog = page.get_by_role("dialog")
@@ -241,10 +249,10 @@ def lines(data: Path, n: int) -> list[dict]:
     raise AssertionError(f"{n} lines were expected in {data / VOTES}")
 
 
-def test_a_vote_lands_in_the_file_and_the_other_answer_changes_it(served: tuple[Page, Path]):
+def test_vote_is_appended_and_the_other_answer_replaces_it(served: tuple[Page, Path]):
     page, data = served
     page.goto("/?q=I+got+the+job&not=angry&k=4")
-    dialog = why(page, 1)
+    dialog = open_details(page, 1)
     expect(dialog.get_by_text("Your message is kept with your answer")).to_be_visible()
     expect(dialog.get_by_text("I got the job (not: angry)")).to_be_visible()
     answer(dialog, "Yes").click()
@@ -262,7 +270,7 @@ def test_a_vote_lands_in_the_file_and_the_other_answer_changes_it(served: tuple[
     assert when.utcoffset() == timedelta(0)
 
     page.keyboard.press("Escape")
-    dialog = why(page, 1)  # what was given shows as given
+    dialog = open_details(page, 1)  # what was given shows as given
     expect(answer(dialog, "Yes")).to_be_checked()
     answer(dialog, "No").click()
     assert lines(data, 2) == [vote, vote | {"fits": False}]
@@ -273,13 +281,13 @@ def test_a_vote_lands_in_the_file_and_the_other_answer_changes_it(served: tuple[
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-test-script-state=notRunning]")
     for nth in range(4):  # to another question, the same GIF may be another answer
-        dialog = why(page, nth)
+        dialog = open_details(page, nth)
         expect(answer(dialog, "No")).not_to_be_checked()
         page.keyboard.press("Escape")
     assert len(lines(data, 2)) == 2
 
 
-def test_a_picture_is_never_kept_and_uploads_are_not_voted_on(served: tuple[Page, Path]):
+def test_vote_never_stores_a_picture_and_uploads_have_no_votes(served: tuple[Page, Path]):
     page, data = served
     before = len((data / VOTES).read_text().splitlines()) if (data / VOTES).exists() else 0
     media = STARTER / "media"
@@ -289,7 +297,7 @@ def test_a_picture_is_never_kept_and_uploads_are_not_voted_on(served: tuple[Page
     other_ways.locator("input[type=file]").set_input_files(media / "party-popper.gif")
     expect(page.get_by_text("Why?", exact=True)).to_have_count(4)  # closing would break it off
     page.keyboard.press("Escape")
-    dialog = why(page)
+    dialog = open_details(page)
     answer(dialog, "No").click()
     vote = lines(data, before + 1)[-1]
     assert vote["message"] == "(a picture)" and not vote["fits"]
@@ -299,19 +307,19 @@ def test_a_picture_is_never_kept_and_uploads_are_not_voted_on(served: tuple[Page
     page.get_by_text("Rank my pictures instead").first.click()
     page.locator("input[type=file]").last.set_input_files([media / "party-popper.gif"])
     expect(page.get_by_text("1 of 1 reactions in your pictures")).to_be_visible()
-    dialog = why(page)
+    dialog = open_details(page)
     expect(dialog.get_by_text("Does it fit?")).to_have_count(0)
     expect(page.get_by_text("Say so under")).to_have_count(0)
 
 
-def test_an_answer_that_cannot_be_kept_is_said(served: tuple[Page, Path]):
+def test_page_shows_an_error_for_a_vote_that_cannot_be_saved(served: tuple[Page, Path]):
     page, data = served
     aside = data.with_name("aside")
     if data.exists():
         data.rename(aside)
     data.write_text("in the way")
     page.goto("/?q=thank+you&k=4")
-    dialog = why(page)
+    dialog = open_details(page)
     answer(dialog, "Yes").click()
     expect(dialog.get_by_text(f"cannot be kept in {data.name} (")).to_be_visible()
     data.unlink()

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
-import publish_model
 import pytest
 import torch
 from conftest import RED, FakeEncoder, save_gif, use_hub
@@ -25,7 +24,8 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from retrieval.build.build import build_index
-from retrieval.encoders.checkpoint import export_folder
+from retrieval.cli import main as reaction_search
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.export import export_encoder
 from retrieval.encoders.load import load_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
@@ -482,7 +482,7 @@ def test_nothing_that_a_source_says_breaks_out_of_the_card(local: Bundle):
 def test_what_should_be_known_before_publishing_is_said(
     tmp_path: Path, library: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ):
-    encoder.name = "local-dir:/home/me/clip"
+    encoder.checkpoint = Checkpoint.parse("local-dir:/home/me/clip")
     build_index(library, tmp_path / "bundle", encoder)
     licences, media, checkpoint = bundle_files(tmp_path / "bundle", "me/gifs").warnings
     assert "licence of 4 of 4 GIFs is not known" in licences
@@ -647,10 +647,9 @@ with torch.no_grad():
 
 
 def test_mini_is_published_and_serves_from_the_hub_without_torch(
-    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: HubStandIn, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(sys, "argv", ["publish_model.py", "mini", "me/mini"])
-    publish_model.main()  # in this process, which has torch already
+    reaction_search(["publish", "checkpoint", "mini", "me/mini"])  # here, torch is loaded already
     said = capsys.readouterr()
     assert said.out.endswith(f"{hub.endpoint}/me/mini\n") and not said.err
     assert re.search(r"^open_clip_model\.safetensors +\d\d\.", said.out, re.MULTILINE)
@@ -825,7 +824,7 @@ def test_a_space_fetches_what_it_serves_once_and_starts_without_a_network(
 def test_the_export_of_a_checkpoint_that_open_clip_fetches_is_all_that_must_go_up(
     hub: HubStandIn, tiny: Path, library: Path, tmp_path: Path
 ):
-    export = export_folder("siglip2", None, "float32")  # in the user's cache
+    export = Checkpoint.parse("siglip2").export_folder("float32")  # in the user's cache
     export_encoder(OpenClipEncoder(f"local-dir:{tiny}"), export)
     build_index(library, tmp_path / "built", load_encoder("siglip2"), copy_media=True)
     here = Searcher.open(tmp_path / "built").ask("so tired", top_k=3)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import BLUE, GREEN, RED, YELLOW, FakeEncoder, save_gif
 
-from retrieval.build import state as journal
+from retrieval.build import state
 from retrieval.build.build import build_index
 from retrieval.errors import BundleError, SourceError
 from retrieval.library.bundle import Bundle
@@ -38,7 +38,7 @@ class CountingEncoder(FakeEncoder):
 @pytest.fixture(autouse=True)
 def _trust_fresh_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files a test has just written count as settled."""
-    monkeypatch.setattr(journal, "RACY_NS", 0)
+    monkeypatch.setattr(state, "RACY_NS", 0)
 
 
 def build(library: Path, out: Path, **options):
@@ -114,7 +114,7 @@ def test_a_bound_that_became_stricter_holds_for_what_is_known(tmp_path: Path, li
 
 
 def test_a_build_that_dies_goes_on_where_it_was(tmp_path: Path, library: Path, monkeypatch):
-    monkeypatch.setattr(journal, "PART_FRAMES", 1)
+    monkeypatch.setattr(state, "COMMIT_FRAMES", 1)
     monkeypatch.setattr("retrieval.embedding.pipeline.BATCH_SIZE", 1)
 
     class Dying(CountingEncoder):
@@ -130,7 +130,7 @@ def test_a_build_that_dies_goes_on_where_it_was(tmp_path: Path, library: Path, m
 
 
 def test_two_builds_at_once_are_refused(tmp_path: Path, library: Path):
-    with journal.Journal(tmp_path / "b", {}), pytest.raises(BundleError, match="Another build"):
+    with state.BuildState(tmp_path / "b", {}), pytest.raises(BundleError, match="Another build"):
         build(library, tmp_path / "b")
 
 
@@ -183,9 +183,9 @@ import sys, time
 sys.path[:0] = [{root!r}, {tests!r}]
 from pathlib import Path
 from conftest import FakeEncoder
-from retrieval import journal, pipeline
-from retrieval.build import build_index
-journal.PART_FRAMES, journal.RACY_NS, pipeline.BATCH_SIZE = 8, 0, 4
+from retrieval.build import build_index, state
+from retrieval.embedding import pipeline
+state.COMMIT_FRAMES, state.RACY_NS, pipeline.BATCH_SIZE = 8, 0, 4
 class Slow(FakeEncoder):
     def encode_pixels(self, pixels):
         time.sleep(0.04)

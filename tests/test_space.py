@@ -13,7 +13,7 @@ from conftest import FakeEncoder, save_gif
 from hub_stand_in import HubStandIn
 
 from retrieval.build.build import build_index
-from retrieval.encoders.checkpoint import export_folder
+from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.presets import PRESETS
 from retrieval.errors import BundleError, HubError, OutputError, SpaceError
 from retrieval.hub.client import size_of, upload
@@ -22,6 +22,7 @@ from retrieval.library.manifest import read_manifest
 from retrieval.paths import ROOT, STARTER
 from retrieval.publishing.space import HUB_MODELS, TOP_FILES, WORKDIR, assemble, write
 from tests.support.dockerfile import parse
+from tests.support.project import requirements_of
 
 ON_HUB = "hf://datasets/me/reactions@v1"
 MINI = ROOT / "retrieval" / "checkpoints" / "mini"
@@ -143,7 +144,7 @@ def test_the_front_matter_is_the_hubs(starter):
 def test_the_lean_requirements_are_lines_of_the_projects():
     lean = requirements(ROOT / "space" / "requirements.txt")
     torch = requirements(ROOT / "space" / "requirements-torch.txt")
-    ours = requirements(ROOT / "requirements.txt")
+    ours = [line for part in ("base", "torch", "hub") for line in requirements_of(part)]
     assert set(lean) < set(ours) and set(torch) < set(ours)
     assert not set(lean) & set(torch) and not any("torch" in line for line in lean)
 
@@ -190,7 +191,7 @@ def test_an_exported_checkpoint_goes_up_alone_and_any_other_needs_torch(hub: Hub
     models = json.loads(front_matter(space.files["README.md"])["models"])
     assert models == ["timm/ViT-B-32-SigLIP2-256"]
 
-    export = export_folder("siglip2", None, "float32")
+    export = Checkpoint.parse("siglip2").export_folder("float32")
     describe(export)
     slug = export.parent.name
     space = assemble(bundle)
@@ -210,7 +211,7 @@ def test_a_checkpoint_on_the_hub_is_fetched_there_if_it_has_an_export(
     assert "hf-hub:me/clip, which has no export in its repository or here" in str(raised.value)
     assert assemble(bundle, torch=True).variables["REACTION_CHECKPOINT"] is None
 
-    export = export_folder("hf-hub:me/clip", None, "float32")
+    export = Checkpoint.parse("hf-hub:me/clip").export_folder("float32")
     describe(export)
     place = f"local-dir:{WORKDIR}/retrieval/checkpoints/hf-hub--me--clip"
     assert assemble(bundle).variables["REACTION_CHECKPOINT"] == place

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import FakeEncoder
 
-from retrieval.build import state as journal
+from retrieval.build import state
 from retrieval.build.build import build_index
 from retrieval.errors import OutputError, StorageError
 from retrieval.library.bundle import Bundle
@@ -96,14 +96,10 @@ def test_out_that_is_not_utf8_is_refused(tmp_path: Path, library: Path, encoder)
 def test_index_is_whole_when_only_the_notes_beside_it_cannot_be_written(
     tmp_path: Path, library: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ):
-    write_whole = journal._write_whole
+    def refuse(self, keys) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
-    def refuse_the_last(file: Path, write) -> None:
-        if file.name == journal.SEEN:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write_whole(file, write)
-
-    monkeypatch.setattr(journal, "_write_whole", refuse_the_last)
+    monkeypatch.setattr(state.BuildState, "_keep_only", refuse)
     report = build_index(library, tmp_path / "b", encoder)
     assert report.notes == (
         ".b.work cannot be written (No space left on device), so that the next build reads all "

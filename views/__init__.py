@@ -1,5 +1,5 @@
-"""The pages: thin, a page a file, a function a panel.
+"""The pages of the Streamlit app: one module per page, plus what they share.
 
-Not called pages/: Streamlit would run a file of that folder by itself, without app.py,
-for whoever comes straight to its address.
+The folder is not called pages/: Streamlit would serve the scripts of such a folder by
+themselves, without app.py.
 """

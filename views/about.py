@@ -1,4 +1,4 @@
-"""The about page: the model, the data, how to cite, how to build one's own."""
+"""The about page: model card, data card, citation, how to build your own index."""
 
 from pathlib import Path
 
@@ -6,32 +6,31 @@ import streamlit as st
 
 from retrieval.encoders import CHECKPOINTS
 from retrieval.paths import ROOT
-from views.common import library_name, searcher, visible, words
+from views.common import get_searcher, library_name, tr, visible
 
 BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
 REACTION_INDEX=index/mine make app"""
 
 
 def page() -> None:
-    st.title(words("about_title"))
-    st.write(words("about"))
-    st.subheader(words("rebuild"))
-    st.write(words("rebuild_help"))
+    st.title(tr("about_title"))
+    st.write(tr("about"))
+    st.subheader(tr("rebuild"))
+    st.write(tr("rebuild_help"))
     st.code(BUILD, language="sh")
-    st.subheader(words("cite"))
+    st.subheader(tr("cite"))
     st.code((ROOT / "CITATION.cff").read_text(encoding="utf-8"), language="yaml")
-    model, data = st.tabs([words("model_card_tab"), words("data_card_tab")])
-    model.markdown(card(CHECKPOINTS / "mini" / "README.md"))
-    data.markdown(card(ROOT / "data" / "README.md"))
-    st.subheader(words("loaded"))
-    found = searcher()
-    st.text(f"{library_name(found)}: {len(found.collection.records):,} GIFs")
-    st.text(
-        f"{visible(found.encoder.label)}, dim {found.encoder.dim}, {found.encoder.fingerprint[:16]}"
-    )
+    model, data = st.tabs([tr("model_card_tab"), tr("data_card_tab")])
+    model.markdown(read_card(CHECKPOINTS / "mini" / "README.md"))
+    data.markdown(read_card(ROOT / "data" / "README.md"))
+    st.subheader(tr("loaded"))
+    searcher = get_searcher()
+    st.text(f"{library_name(searcher)}: {len(searcher.collection.records):,} GIFs")
+    encoder = searcher.encoder
+    st.text(f"{visible(encoder.label)}, dim {encoder.dim}, {encoder.fingerprint[:16]}")
 
 
-def card(path: Path) -> str:
+def read_card(path: Path) -> str:
     """A card's Markdown without its front matter."""
     text = path.read_text(encoding="utf-8")
     if text.startswith("---\n"):

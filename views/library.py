@@ -1,4 +1,4 @@
-"""The library page: know your data."""
+"""The library page: what the collection holds, in numbers, charts, a map and a table."""
 
 import altair as alt
 import numpy as np
@@ -8,100 +8,101 @@ import streamlit as st
 from retrieval.library import is_web_address
 from retrieval.search import Searcher
 from retrieval.web import near_duplicates, overview, project, sample_of
-from views.common import gif_address, library_name, media_of, searcher, words
+from views.common import get_searcher, library_name, tr
+from views.media import gif_address, media_of
 
 THUMBNAIL_WIDTH = 96
 MAX_GROUPS_SHOWN = 20
 
 
 def page() -> None:
-    found = searcher()
-    st.title(words("library_title", where=library_name(found)))
-    counts(found)
-    charts(found)
-    the_map(found)
-    duplicates(found)
-    table(found)
+    searcher = get_searcher()
+    st.title(tr("library_title", where=library_name(searcher)))
+    render_counts(searcher)
+    render_charts(searcher)
+    render_map(searcher)
+    render_duplicates(searcher)
+    render_table(searcher)
 
 
-def counts(found: Searcher) -> None:
-    """How many GIFs, frames and bytes; a warning where a licence is not known."""
-    facts = overview(found)
-    sizes = _sizes_bytes(found)
+def render_counts(searcher: Searcher) -> None:
+    """The number of GIFs, frames and bytes; warnings for unknown licences and missing files."""
+    facts = overview(searcher)
+    sizes = _sizes_bytes(searcher)
     with st.container(horizontal=True):
-        st.metric(words("gifs"), f"{facts.n_gifs:,}")
-        st.metric(words("frames"), f"{facts.n_frames:,}")
-        st.metric(words("animated"), f"{facts.n_animated:,}")
-        st.metric(words("megabytes"), f"{sum(size or 0 for size in sizes) / 1e6:,.1f}")
+        st.metric(tr("gifs"), f"{facts.n_gifs:,}")
+        st.metric(tr("frames"), f"{facts.n_frames:,}")
+        st.metric(tr("animated"), f"{facts.n_animated:,}")
+        st.metric(tr("megabytes"), f"{sum(size or 0 for size in sizes) / 1e6:,.1f}")
     if facts.n_unknown_license:
-        st.warning(words("unknown_license", n=facts.n_unknown_license))
-    records = found.collection.records
-    n_away = sum(
+        st.warning(tr("unknown_license", n=facts.n_unknown_license))
+    records = searcher.collection.records
+    n_missing = sum(
         size is None and not is_web_address(record.uri)
         for record, size in zip(records, sizes, strict=True)
     )
-    if n_away:
-        st.warning(words("not_shown", n=n_away))
+    if n_missing:
+        st.warning(tr("not_shown", n=n_missing))
 
 
 @st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
-def _sizes_bytes(found: Searcher) -> list[int | None]:
-    """The size of each record's file; None where there is none that may be shown."""
-    manifest = getattr(found.collection, "manifest", None)
+def _sizes_bytes(searcher: Searcher) -> list[int | None]:
+    """The size of each record's file; None if it cannot be shown."""
+    manifest = getattr(searcher.collection, "manifest", None)
     known = manifest.files if manifest else {}
     sizes: list[int | None] = []
-    for record in found.collection.records:
+    for record in searcher.collection.records:
         if record.uri in known:
             sizes.append(known[record.uri]["bytes"])
         else:
-            file = media_of(record, found)
+            file = media_of(record, searcher)
             sizes.append(file.size_bytes if file else None)
     return sizes
 
 
-def charts(found: Searcher) -> None:
-    """Licences, sources, durations and sizes."""
-    records = found.collection.records
+def render_charts(searcher: Searcher) -> None:
+    """Charts of licences, sources, durations and sizes."""
+    records = searcher.collection.records
     frame = pd.DataFrame(
         {
-            "license": [r.license or words("unknown") for r in records],
-            "source": [r.source or words("unknown") for r in records],
+            "license": [r.license or tr("unknown") for r in records],
+            "source": [r.source or tr("unknown") for r in records],
             "duration": [r.duration_ms / 1000 for r in records],
-            "size": [(size or 0) / 1000 for size in _sizes_bytes(found)],
+            "size": [(size or 0) / 1000 for size in _sizes_bytes(searcher)],
         }
     )
     for row in (("license", "source"), ("duration", "size")):
         for column, name in zip(st.columns(2), row, strict=True):
             numeric = name in ("duration", "size")
-            title = words(f"chart_{name}")
+            title = tr(f"chart_{name}")
             chart = alt.Chart(frame).mark_bar()
             if numeric:
                 chart = chart.encode(
                     x=alt.X(name, bin=alt.Bin(maxbins=20), title=title),
-                    y=alt.Y("count()", title=words("gifs")),
+                    y=alt.Y("count()", title=tr("gifs")),
                 )
             else:
                 chart = chart.encode(
-                    x=alt.X("count()", title=words("gifs")),
+                    x=alt.X("count()", title=tr("gifs")),
                     y=alt.Y(name, title=title, sort="-x"),
                 )
             column.altair_chart(chart.properties(height=180), width="stretch", alt=title)
 
 
-def the_map(found: Searcher) -> None:
-    """The embeddings in two dimensions; a point shows its GIF."""
-    st.subheader(words("map"))
-    st.write(words("map_help"))
-    records = found.collection.records
-    chosen = sample_of(records)
-    places = _places(found, tuple(chosen))
+def render_map(searcher: Searcher) -> None:
+    """The embeddings projected to two dimensions; pointing at one shows its GIF."""
+    st.subheader(tr("map"))
+    st.write(tr("map_help"))
+    records = searcher.collection.records
+    rows = sample_of(records)
+    positions = _positions(searcher, tuple(rows))
     frame = pd.DataFrame(
         {
-            "x": places[:, 0],
-            "y": places[:, 1],
-            "title": [records[i].title[:60] for i in chosen],
+            "x": positions[:, 0],
+            "y": positions[:, 1],
+            "title": [records[i].title[:60] for i in rows],
             # Vega's tooltip shows a field of this name as a picture.
-            "image": [gif_address(records[i], found) or "" for i in chosen],
+            "image": [gif_address(records[i], searcher) or "" for i in rows],
         }
     )
     axis = alt.Axis(labels=False, ticks=False, grid=False, title=None, domain=False)
@@ -112,33 +113,33 @@ def the_map(found: Searcher) -> None:
         .properties(height=480)
         .interactive()
     )
-    st.altair_chart(chart, width="stretch", alt=words("map"))
+    st.altair_chart(chart, width="stretch", alt=tr("map"))
 
 
 @st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Searcher: id})
-def _places(found: Searcher, chosen: tuple[int, ...]) -> np.ndarray:
-    return project(found.means(chosen))
+def _positions(searcher: Searcher, rows: tuple[int, ...]) -> np.ndarray:
+    return project(searcher.means(rows))
 
 
-def duplicates(found: Searcher) -> None:
+def render_duplicates(searcher: Searcher) -> None:
     """Groups of look-alikes, as search folds them."""
-    groups = near_duplicates(found)
-    st.subheader(words("duplicates", n=len(groups)))
+    groups = near_duplicates(searcher)
+    st.subheader(tr("duplicates", n=len(groups)))
     for group in groups[:MAX_GROUPS_SHOWN]:
         with st.container(horizontal=True, border=True):
             for record in group:
                 with st.container(width=THUMBNAIL_WIDTH):
-                    title, address = record.title[:60], gif_address(record, found)
+                    title, address = record.title[:60], gif_address(record, searcher)
                     if address is None:
                         st.text(title)
                     else:
                         st.image(address, alt=title, width="stretch")
 
 
-def table(found: Searcher) -> None:
-    """Every record, to be sorted, searched and downloaded."""
-    st.subheader(words("table"))
-    needle = st.text_input(words("table_filter"), help=words("table_filter_help"))
+def render_table(searcher: Searcher) -> None:
+    """All records: sortable, filterable, downloadable as CSV."""
+    st.subheader(tr("table"))
+    needle = st.text_input(tr("table_filter"), help=tr("table_filter_help"))
     rows = [
         {
             "emoji": r.emoji,
@@ -153,7 +154,7 @@ def table(found: Searcher) -> None:
             "height": r.height,
             "id": r.id,
         }
-        for r in found.collection.records
+        for r in searcher.collection.records
     ]
     frame = pd.DataFrame(rows)
     if needle.strip():
@@ -161,7 +162,7 @@ def table(found: Searcher) -> None:
         frame = frame[text.str.contains(needle.strip().lower(), regex=False)]
     st.dataframe(frame, hide_index=True, width="stretch")
     st.download_button(
-        words("table_download"),
+        tr("table_download"),
         frame.to_csv(index=False).encode(),
         file_name="library.csv",
         mime="text/csv",

@@ -17,10 +17,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from retrieval.build.folders import FolderSource, open_source
-from retrieval.build.incremental import Earlier, IncrementalRun, Progress
+from retrieval.build.incremental import IncrementalRun
 from retrieval.build.items import Source
+from retrieval.build.previous import PreviousBuild
 from retrieval.build.report import BuildReport
-from retrieval.build.state import Journal
+from retrieval.build.state import BuildState
+from retrieval.embedding import Progress
 from retrieval.encoders import Encoder
 from retrieval.errors import OutputError, SourceError
 from retrieval.library import (
@@ -77,15 +79,15 @@ def build_index(
     }
     with (
         storage_errors(out),
-        Journal(out, settings, dim=encoder.dim, fresh=fresh) as journal,
+        BuildState(out, settings, fresh=fresh) as state,
     ):
         recover(out, owned_files)
-        earlier = Earlier() if fresh else Earlier.read(out, encoder, frames)
+        previous = PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames)
         run = IncrementalRun(
             source,
             encoder,
-            journal,
-            earlier,
+            state,
+            previous,
             frames=frames,
             limits=limits,
             keep_downloads=copy_media,
@@ -97,8 +99,7 @@ def build_index(
         writing = time.monotonic()
         with BundleWriter(out, encoder.dim, kept=_folder_inside(source, out)) as writer:
             vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
-            # of the same GIFs in the same order: what it was
-            groups = earlier.groups_of(ids)
+            groups = previous.groups_of(ids)
             if groups is None or run.embedded:
                 groups = group(vectors, starts)
             plan = writer.write_index(index_kind, pooling)
@@ -107,12 +108,12 @@ def build_index(
                 _check_stay(records, out)
             writer.write_catalog(records)
             if copy_media:
-                _copy_media(writer, records, run, journal, source)
+                _copy_media(writer, records, run, state.folder, source)
             n_near = int((groups != np.arange(len(ids))).sum())
             manifest = writer.finish(
                 Manifest(
-                    checkpoint=encoder.name,
-                    pretrained=encoder.pretrained,
+                    checkpoint=encoder.checkpoint.model,
+                    pretrained=encoder.checkpoint.tag,
                     fingerprint=encoder.fingerprint,
                     frames_per_gif=frames,
                     pooling=pooling,
@@ -121,8 +122,8 @@ def build_index(
                     n_near_duplicates=n_near,
                 )
             )
-        journal.close(run.keys)
-    notes = [*journal.notes, *earlier.notes, *run.notes]
+        state.finish(run.keys)
+    notes = [*state.notes, *previous.notes, *run.notes]
     notes += register_build(out, manifest, records, getattr(source, "folder", None))
     return BuildReport(
         source=source.label,
@@ -132,7 +133,7 @@ def build_index(
         n_gifs=len(ids),
         n_frames=manifest.n_frames,
         n_embedded=len(run.embedded),
-        n_gone=len(earlier.records.keys() - run.first.keys()),
+        n_gone=len(previous.records.keys() - run.first.keys()),
         n_places=sum(len(record.places) for record in records),
         groups=tuple(_groups(records)),
         licenses=manifest.licenses,
@@ -142,8 +143,8 @@ def build_index(
         seconds=time.monotonic() - start,
         write_seconds=time.monotonic() - writing,
         n_pictures=run.pipeline.n_pictures,
-        stages=run.pipeline.seconds,
-        image_gflop=getattr(encoder, "image_gflop", None),
+        stages=run.pipeline.timings,
+        precision_reason=encoder.precision_note,
     )
 
 
@@ -228,7 +229,7 @@ def _copy_media(
     writer: BundleWriter,
     records: list[Record],
     run: IncrementalRun,
-    journal: Journal,
+    work: Path,
     source: Source,
 ) -> None:
     """Bring the media into the new bundle, and what is known of them: it is a source, too."""
@@ -243,7 +244,7 @@ def _copy_media(
             if (source.folder / name).is_file():
                 writer.add_media(name, source.folder / name)
     else:
-        described = journal.folder / METADATA
+        described = work / METADATA
         described.write_text("".join(map(_metadata_row, records)), encoding="utf-8")
         writer.add_media(METADATA, described)
         described.unlink()

@@ -1,4 +1,4 @@
-"""What a build did, for a person to read: as text, as JSON, as a page of HTML."""
+"""Report of a build, as text, JSON or one HTML page."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.embedding import Seconds
-from retrieval.embedding.pipeline import Skipped
+from retrieval.embedding import Skipped, StageTimings
 from retrieval.errors import OutputError
 from retrieval.library import UNKNOWN_LICENSE
 
 MAX_NAMED = 5  # files named for each reason; JSON and HTML name all
-HEAD_BYTES, TITLE = 1_000, b": build report</title>"  # by which a page is known as a report
+HEAD_BYTES, TITLE = 1_000, b": build report</title>"  # identify an earlier report
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What went in, what was left out, what is alike, and how fast it went."""
+    """Counts, duplicates, licences, skipped files and timings of a build."""
 
     source: str
     out: str
@@ -31,18 +30,17 @@ class BuildReport:
     n_frames: int
     n_embedded: int  # GIFs that were embedded in this run; the rest were known
     n_gone: int  # GIFs of the last build that are not in this one
-    n_places: int  # files and addresses; the more than GIFs are exact duplicates
+    n_places: int  # files and addresses; those beyond n_gifs are exact duplicates
     groups: tuple[tuple[str, ...], ...]  # near-duplicates, by name
     licenses: Mapping[str, int]
     skipped: tuple[Skipped, ...]
-    notes: tuple[str, ...]  # what else a person should know, in sentences
+    notes: tuple[str, ...]  # further facts, in sentences
     index: str  # which index was chosen, and why
     seconds: float
     write_seconds: float  # of them, for groups, index, catalogue and copies
     n_pictures: int  # that went through the encoder
-    stages: Seconds
-    image_gflop: float | None = None  # of one picture, where that is known
-    peak_gflops: float | None = None  # what the machine could do, where that was measured
+    stages: StageTimings
+    precision_reason: str = ""  # why this precision was used, if the encoder says so
 
     @property
     def gifs_per_second(self) -> float:
@@ -53,16 +51,15 @@ class BuildReport:
         return self.n_places - self.n_gifs
 
     @property
-    def share_of_limit(self) -> float | None:
-        """Share of the time that pure matrix products at the machine's peak would need."""
-        if not (self.image_gflop and self.peak_gflops and self.n_pictures):
-            return None
-        return self.n_pictures * self.image_gflop / self.peak_gflops / self.seconds
+    def encoder(self) -> str:
+        """Checkpoint and precision, with the reason for the latter."""
+        reason = f" ({self.precision_reason})" if self.precision_reason else ""
+        return f"{self.checkpoint} in {self.precision}{reason}"
 
     def reasons(self) -> list[tuple[str, list[str]]]:
-        """(reason, paths) of what was left out, most frequent first.
+        """(reason, paths) of skipped files, most frequent first.
 
-        Figures in a reason are left away for the grouping: all files over a bound are one.
+        Reasons that differ only in their figures are grouped together.
         """
         paths: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
@@ -90,9 +87,9 @@ def as_json(report: BuildReport) -> dict[str, Any]:
         "index": report.index,
         "checkpoint": report.checkpoint,
         "precision": report.precision,
+        "precision_reason": report.precision_reason,
         "seconds": round(report.seconds, 3),
         "gifs_per_second": round(report.gifs_per_second, 2),
-        "share_of_limit": report.share_of_limit,
     }
 
 
@@ -105,7 +102,7 @@ def as_text(report: BuildReport) -> str:
         lines.append(f"left out {len(paths):,}: {reason}: {named}{more}")
     lines.append(
         f"{report.n_gifs:,} GIFs with {report.n_frames:,} frames of {report.source}, by "
-        f"{report.checkpoint} in {report.precision}: {_changes(report)}"
+        f"{report.encoder}: {_changes(report)}"
     )
     lines.append(f"duplicates: {_duplicates(report)}")
     lines.append(f"licences: {_licenses(report.licenses)}")
@@ -136,10 +133,10 @@ def check_report(file: Path) -> None:
 
 def as_html(report: BuildReport) -> str:
     """The report as one page that needs nothing else."""
-    from jinja2 import Environment
+    from jinja2 import Environment, PackageLoader
 
-    page = Environment(autoescape=True).from_string(_PAGE)
-    return page.render(
+    templates = Environment(autoescape=True, loader=PackageLoader("retrieval.build", "."))
+    return templates.get_template("report.html.j2").render(
         report=report,
         changes=_changes(report),
         speed=_speed(report),
@@ -172,16 +169,11 @@ def _speed(report: BuildReport) -> str:
     if not report.n_pictures:
         return f"{report.seconds:.1f} s; nothing had to be embedded"
     pictures = report.n_pictures / report.seconds
-    text = (
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in _stages(report))
+    return (
         f"{report.seconds:.1f} s, {report.gifs_per_second:.1f} GIFs/s, {pictures:.0f} pictures/s; "
-        + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in _stages(report))
+        f"{stages}"
     )
-    if report.share_of_limit is not None:
-        text += (
-            f"; pure matrix products at this machine's peak ({report.peak_gflops:,.0f} GFLOP/s) "
-            f"would take {report.share_of_limit:.0%} of it"
-        )
-    return text
 
 
 def _stages(report: BuildReport) -> Sequence[tuple[str, float]]:
@@ -190,43 +182,5 @@ def _stages(report: BuildReport) -> Sequence[tuple[str, float]]:
         ("encoding", stages.encode),
         ("waiting for decoded frames", stages.wait),
         ("writing", report.write_seconds),
-        ("decoding beside it (processor time)", stages.decode),
+        ("decoding in parallel (CPU time)", stages.decode),
     )
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ report.out }}: build report</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color-scheme: light dark }
-table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1rem .2rem 0;
-  vertical-align: top } td.n { text-align: right; font-variant-numeric: tabular-nums }
-details { margin: .3rem 0 } li { overflow-wrap: anywhere }
-</style>
-<h1>{{ report.out }}</h1>
-<p><b>{{ "{:,}".format(report.n_gifs) }} GIFs</b> with {{ "{:,}".format(report.n_frames) }} frames
-of {{ report.source }}, by {{ report.checkpoint }} in {{ report.precision }}: {{ changes }}.</p>
-{% for note in report.notes %}<p>{{ note }}</p>{% endfor %}
-<h2>Left out</h2>
-{% for reason, paths in report.reasons() %}
-<details><summary>{{ "{:,}".format(paths|length) }} × {{ reason }}</summary>
-<ul>{% for path in paths %}<li>{{ path }}</li>{% endfor %}</ul></details>
-{% else %}<p>Nothing.</p>{% endfor %}
-<h2>Licences</h2>
-<p>The licence of {{ "{:,}".format(known) }} of {{ "{:,}".format(report.n_gifs) }} GIFs is
-known.</p>
-<table>{% for name, count in report.licenses.items() %}
-<tr><td>{{ name }}</td><td class="n">{{ "{:,}".format(count) }}</td></tr>{% endfor %}</table>
-<h2>Duplicates</h2>
-<p>{{ "{:,}".format(report.n_exact_duplicates) }} files with the same bytes as another, indexed
-once. {{ report.groups|length }} groups of GIFs that look alike:</p>
-<ul>{% for names in report.groups %}<li>{{ names|join(", ") }}</li>{% endfor %}</ul>
-<h2>Index</h2>
-<p>{{ report.index }}</p>
-<h2>Speed</h2>
-<p>{{ speed }}.</p>
-<table>{% for name, seconds in stages %}
-<tr><td>{{ name }}</td><td class="n">{{ "%.1f"|format(seconds) }} s</td></tr>{% endfor %}</table>
-</html>
-"""

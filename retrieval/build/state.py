@@ -1,270 +1,287 @@
-"""What a build has done so far, kept beside the bundle, so that none of it is done twice.
+"""State of a build, in a SQLite database beside the bundle, so that no work is repeated.
 
-    .NAME.work/settings.json            what the work was done with
-    .NAME.work/seen.parquet             the files of the last build, and what came of them
-    .NAME.work/part-00000.parquet       frame embeddings of the unfinished build (a shard)
-    .NAME.work/part-00000.seen.parquet  the files they came of; a part counts once this is there
+    .NAME.work/state.sqlite  what earlier builds read, and embeddings of an unfinished build
+    .NAME.work/media/        downloads that no bundle holds yet, named by their SHA-256
+    .NAME.work/lock          held while a build runs
 
-A file is known by its name, size and time of change, an address by what its server
-calls its version, so that nothing is read or fetched again that has not changed; its
-content by its SHA-256. Losing this folder costs reading all files once more, no
-embedding: those of the last build lie in the bundle.
+A file is identified by path, size and modification time, an address by its server's
+validators (ETag, Last-Modified), content by its SHA-256. Deleting the folder costs one
+reading of all files, but no embedding: those of the last build are in the bundle.
 
-Nothing damaged is used. A .seen.parquet or seen.parquet is Parquet with the SHA-256 of its
-bytes behind it, checked before they are parsed; in a part's stands that of its shard. What
-is not as it was written is removed, and named in `notes`; a folder that stands in the place
-of a file is renamed, not deleted.
+Damaged state is never used. SQLite checks its own structure; each row carries a digest of
+its values, which is checked when the database is opened and again when embeddings are read.
+Whatever fails is dropped and named in `notes`; a folder in the place of a file is renamed.
+The rollback journal (not WAL) has each vector written once: new pages need no journal.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
+from filelock import FileLock, Timeout
 
-from retrieval.errors import BundleError, reason_of
-from retrieval.hub import check_sha256, sha256_of
-from retrieval.library import GifFrames, ShardStore, write_shard
+from retrieval.errors import BundleError
+from retrieval.hub import sha256_of
+from retrieval.library import GifFrames
 from retrieval.media import Facts
 
-FORMAT_VERSION = 2  # of this folder; work in another is dropped. 2: with hashes
+FORMAT_VERSION = 3  # of the folder. 3: SQLite; before: Parquet files, which are deleted
 
 LOCK = "lock"
-SETTINGS = "settings.json"
-SEEN = "seen.parquet"
+STATE = "state.sqlite"
+JOURNAL = f"{STATE}-journal"  # SQLite's own, while a transaction is open
 DOWNLOADS = "media"
-FILES = re.compile(r"settings\.json|seen\.parquet|part-.*|.*\.partial")  # all but the lock
-PART = re.compile(r"part-(\d+)\.seen\.parquet")
+OLD_FORMATS = re.compile(r"settings\.json|seen\.parquet|part-\d+(\.seen)?\.parquet|.*\.partial")
 
-DIGEST_BYTES = 32
-MAX_NAMED = 3  # damaged files that a note names
+# A transaction is committed after this much: what a killed build loses, at most.
+COMMIT_S = 5.0
+COMMIT_FRAMES = 32_768
 
-# A part is closed after this much: what a killed build loses, at most.
-PART_SECONDS = 20.0
-PART_FRAMES = 32_768
-
-# A file changed so shortly before it was looked at might change again within the same tick
-# of its clock, so that it is read again next time (as git does with its index).
+# A file modified this recently may change again within one tick of its file system's clock,
+# so it is read again next time (git treats its index the same way).
 RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A file or an address, and what came of it: a GIF, or a reason to leave it out."""
+class FileState:
+    """A version of a file or an address, and its outcome: a GIF, or a reason to skip it."""
 
-    key: str  # absolute path or address; of a data set's row, its name
+    key: str  # absolute path, address, or the name of a data set's row
     gif_id: str = ""
     reason: str = ""
-    size_bytes: int = -1  # with changed_ns: the version of a file
-    changed_ns: int = -1
-    etag: str = ""  # these two: of an address
+    size_bytes: int = -1  # this and the next: version of a file
+    modified_ns: int = -1
+    etag: str = ""  # this and the next: version of an address
     last_modified: str = ""
-    n_frames: int = 0
-    duration_ms: int = 0
-    width: int = 0
-    height: int = 0
-
-    @property
-    def facts(self) -> Facts:
-        return Facts(self.n_frames, self.duration_ms, self.width, self.height)
 
 
-_TYPES = {"str": pa.string(), "int": pa.int64()}
-_SCHEMA = pa.schema([(f.name, _TYPES[str(f.type)]) for f in fields(Seen)])
+_FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
+_GIF_COLUMNS = "gif_id, n_frames, duration_ms, width, height, frame_indices, times_ms, vectors"
+_SCHEMA = {
+    "settings": "CREATE TABLE settings (value)",
+    "files": f"CREATE TABLE files ({_FILE_COLUMNS}, digest, PRIMARY KEY (key))",
+    "gifs": f"CREATE TABLE gifs ({_GIF_COLUMNS}, digest, PRIMARY KEY (gif_id))",
+}
 
 
-class Journal:
-    """The work folder of one bundle; one build at a time (a context manager).
+class BuildState:
+    """The work folder of one bundle, for one build at a time (a context manager).
 
-    `settings` is what embeddings depend on. Unfinished work with other settings is
-    dropped; with `fresh`, all of it is. `notes` says in sentences what was dropped.
-    BundleError if another build is at it.
+    Work that was done with other `settings` is dropped; with `fresh`, all of it is. `notes`
+    lists in sentences what was dropped. The database belongs to the thread that opened it;
+    downloads may be kept from any thread. BundleError if another build holds the lock.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        settings: Mapping[str, Any],
-        *,
-        dim: int | None = None,
-        fresh: bool = False,
-    ):
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, fresh: bool = False):
         self.folder = out.with_name(f".{out.name}.work")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.notes: list[str] = []
-        self.seen: dict[str, Seen] = {}
-        self.unfinished = ShardStore(dim)  # what a build that died had embedded
-        self._damaged: dict[str, str] = {}  # file → what is wrong with it
+        self.unfinished: dict[str, Facts] = {}  # by id: GIFs that no bundle holds yet
         self._whole_downloads: set[str] = set()  # ids
-        self._part = 0
-        self._rows: list[Seen] = []
-        self._gifs: list[GifFrames] = []
-        self._n_frames = 0
-        self._lock = self._take_lock(out)
+        self._download_lock = threading.Lock()
+        self._n_frames = 0  # since the last commit
+        self._settings = json.dumps({"format": FORMAT_VERSION, **settings}, sort_keys=True)
+        self._lock = self._acquire_lock(out)
         try:
-            self._remove_misplaced()
-            self._check_settings({"format": FORMAT_VERSION, **settings}, fresh)
-            self._read()
+            damage = self._remove_misplaced()
+            with self._as_os_errors():
+                self._db = self._open(damage, fresh)
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
-        self._note_damage()
-        self._opened = time.monotonic()
+        if damage and not fresh:
+            named = "; ".join(f"{name}: {reason}" for name, reason in damage.items())
+            self.notes.append(
+                f"{self.folder.name}, the work of earlier builds, is damaged ({named}): what it "
+                f"held is done again."
+            )
+        self._committed = time.monotonic()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> BuildState:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._lock.close()  # and with it the lock
+        with suppress(sqlite3.Error):  # an interrupted build keeps what it has
+            self._db.commit()
+        self._db.close()
+        self._lock.release()
 
-    def _take_lock(self, out: Path) -> IO[bytes]:
+    def _acquire_lock(self, out: Path) -> FileLock:
         file = self.folder / LOCK
         if not _is_regular(file):
             _remove(file)
-        # O_NOFOLLOW: a link put here meanwhile would have another file opened, and emptied
-        lock = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
+        lock = FileLock(file, timeout=0)  # follows no symbolic link
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            if not isinstance(error, BlockingIOError):
-                raise
+            lock.acquire()
+        except Timeout as error:
             raise BundleError(
                 f"Another build is writing {out}. Wait for it, or give another --out."
             ) from error
         return lock
 
-    def _remove_misplaced(self) -> None:
-        """Take folders, links and pipes away from where files are expected."""
-        for path in sorted(self.folder.iterdir()):
-            if path.name == DOWNLOADS and not path.is_dir():
-                self._drop(path, "no folder")
-            elif FILES.fullmatch(path.name) and not _is_regular(path):
-                self._drop(path, "no regular file")
-            elif path.name.endswith(".seen.parquet") and not PART.fullmatch(path.name):
-                self._drop(path, "without a number")
-        for folder in (self.folder, self.folder / DOWNLOADS):
-            for path in folder.glob("*.partial"):  # of a build that was killed
+    def _remove_misplaced(self) -> dict[str, str]:
+        """Move folders, links and pipes out of the places of files: name → reason."""
+        damage = {}
+        for name in (STATE, JOURNAL, DOWNLOADS):
+            path = self.folder / name
+            is_right = path.is_dir() if name == DOWNLOADS else _is_regular(path)
+            if os.path.lexists(path) and not is_right:
                 _remove(path)
+                damage[name] = "no folder" if name == DOWNLOADS else "no regular file"
+        for path in self.folder.iterdir():
+            if OLD_FORMATS.fullmatch(path.name) and _is_regular(path):
+                path.unlink()
+        return damage
 
-    def _drop(self, path: Path, reason: str) -> None:
-        _remove(path)
-        self._damaged.setdefault(path.name, reason)
-
-    def _note_damage(self) -> None:
-        if self._damaged:
-            shown = list(self._damaged.items())[:MAX_NAMED]
-            named = "; ".join(f"{name}: {reason}" for name, reason in shown)
-            more = len(self._damaged) - MAX_NAMED
-            self.notes.append(
-                f"{self.folder.name}, the work of earlier builds, is damaged ({named}"
-                f"{f'; and {more:,} more' if more > 0 else ''}): what it held is done again."
-            )
-
-    def _check_settings(self, settings: dict[str, Any], fresh: bool) -> None:
-        """Drop all work if it was done with other settings, and note it."""
-        file = self.folder / SETTINGS
-        had_work = any(PART.fullmatch(path.name) for path in self.folder.iterdir())
-        known, damage = None, ""
+    def _open(self, damage: dict[str, str], fresh: bool) -> sqlite3.Connection:
+        """The database, created anew if it is damaged, of other settings, or not wanted."""
+        file = self.folder / STATE
+        if file.exists() and not fresh:
+            db = _connect(file)
+            try:
+                self._check(db, damage)
+                return db
+            except (sqlite3.Error, ValueError) as error:
+                db.close()
+                if "locked" in str(error):
+                    raise
+                if str(error):
+                    damage[STATE] = str(error)
+            self.unfinished.clear()
+        for name in (STATE, JOURNAL):
+            _remove(self.folder / name)
+        db = _connect(file)
         try:
-            known = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            damage = "missing" if had_work else ""
-        except (OSError, ValueError, RecursionError) as error:
-            damage = f"cannot be read ({reason_of(error)})"
-        if fresh:
-            self._damaged = {}
-        elif damage:
-            self._drop(file, damage)
-        elif had_work and known != settings:
-            self.notes.append("The work of an unfinished build with other settings was dropped.")
-        if fresh or known != settings:
-            for path in self.folder.glob("*.parquet"):
-                _remove(path)
-            _write_whole(file, lambda path: path.write_text(json.dumps(settings), "utf-8"))
+            for statement in _SCHEMA.values():
+                db.execute(statement)
+            db.execute("INSERT INTO settings VALUES (?)", (self._settings,))
+            db.commit()
+        except BaseException:
+            db.close()
+            raise
+        return db
 
-    def _read(self) -> None:
-        lost: list[str] = []  # keys of parts whose shards cannot be used
-        file = self.folder / SEEN
-        if file.exists():
-            try:
-                self._know(read_seen(file)[0])
-            except (OSError, ValueError) as error:
-                self._drop(file, reason_of(error))
-        found = (PART.fullmatch(path.name) for path in self.folder.iterdir())
-        for number, name in sorted((int(part[1]), part.string) for part in found if part):
-            self._part = number + 1
-            file, shard = self.folder / name, self._shard(number)
-            try:
-                rows, shard_sha256 = read_seen(file)
-            except (OSError, ValueError) as error:
-                self._drop(file, reason_of(error))
-                continue
-            self._know(rows)
-            try:
-                if shard_sha256:
-                    check_sha256(shard, shard_sha256)
-                    self.unfinished.add(shard)
-            except (OSError, ValueError, KeyError) as error:
-                self._drop(shard, reason_of(error))
-                _remove(file)
-                lost += [row.key for row in rows]
-        # written again with the next part; what is left of each is at least its reason
-        self._rows = [self.seen[key] for key in dict.fromkeys(lost)]
+    def _check(self, db: sqlite3.Connection, damage: dict[str, str]) -> None:
+        """Check everything once, and delete damaged rows.
 
-    def _know(self, rows: Iterable[Seen]) -> None:
-        self.seen.update((row.key, row) for row in rows)
+        ValueError if the whole database is to be dropped: its text is the damage, "" if it is
+        only that the settings are other ones.
+        """
+        (result,), *_ = db.execute("PRAGMA integrity_check(1)")
+        if result != "ok":
+            raise ValueError(str(result).splitlines()[-1])
+        tables = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        if dict(db.execute(tables)) != _SCHEMA:
+            raise ValueError("not the tables of this version")
+        if db.execute("SELECT value FROM settings").fetchall() != [(self._settings,)]:
+            if db.execute("SELECT 1 FROM gifs").fetchone():
+                self.notes.append(
+                    "The work of an unfinished build with other settings was dropped."
+                )
+            raise ValueError
+        damaged = []
+        for table in ("files", "gifs"):
+            for rowid, *values, digest in db.execute(f"SELECT rowid, * FROM {table}"):
+                if digest != _digest(values):
+                    damaged.append((table, rowid))
+                elif table == "gifs":
+                    self.unfinished[values[0]] = Facts(*values[1:5])
+        for table, rowid in damaged:
+            db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
+        if damaged:
+            db.commit()
+            damage[STATE] = f"wrong digest in {len(damaged):,} of its rows"
 
-    def _shard(self, number: int) -> Path:
-        return self.folder / f"part-{number:05}.parquet"
+    def get(self, key: str) -> FileState | None:
+        """What an earlier build, or this one, found out about a file or an address."""
+        query = f"SELECT {_FILE_COLUMNS} FROM files WHERE key = ?"
+        with self._as_os_errors():
+            row = self._db.execute(query, (key,)).fetchone()
+        return FileState(*row) if row else None
 
-    def add(self, seen: Seen, frames: GifFrames | None = None) -> None:
-        """Note what came of a file; written to disk with the next part."""
-        self.seen[seen.key] = seen
-        self._rows.append(seen)
-        if frames is not None:
-            self._gifs.append(frames)
-            self._n_frames += len(frames)
-        late = time.monotonic() - self._opened >= PART_SECONDS
-        if late or self._n_frames >= PART_FRAMES or len(self._rows) >= PART_FRAMES:
-            self.flush()
+    def add(
+        self, state: FileState, frames: GifFrames | None = None, facts: Facts | None = None
+    ) -> None:
+        """Record the outcome of a file, with its embeddings if they are new.
 
-    def flush(self) -> None:
-        """Close the part that is open."""
-        if self._rows:
-            shard_sha256 = ""
-            if self._gifs:
-                dim = self._gifs[0].vectors.shape[1]
-                shard = self._shard(self._part)
-                _write_whole(shard, lambda path: write_shard(self._gifs, dim, path))
-                shard_sha256 = sha256_of(shard)
-                self.unfinished.add(shard)
-            file = self.folder / f"part-{self._part:05}.seen.parquet"
-            _write_whole(file, lambda path: write_seen(self._rows, path, shard_sha256))
-            self._part += 1
-            self._rows, self._gifs, self._n_frames = [], [], 0
-        self._opened = time.monotonic()
+        They are stored as little-endian int32 and float32, and committed within COMMIT_S.
+        """
+        with self._as_os_errors():
+            self._insert("files", astuple(state))
+            if frames is not None and facts is not None:
+                blobs = [
+                    np.ascontiguousarray(values, dtype).tobytes()
+                    for values, dtype in (
+                        (frames.frame_indices, "<i4"),
+                        (frames.times_ms, "<i4"),
+                        (frames.vectors, "<f4"),
+                    )
+                ]
+                self._insert("gifs", (frames.gif_id, *astuple(facts), *blobs))
+                self.unfinished[frames.gif_id] = facts
+                self._n_frames += len(frames)
+        if self._n_frames >= COMMIT_FRAMES or time.monotonic() - self._committed >= COMMIT_S:
+            self.commit()
+
+    def _insert(self, table: str, values: tuple[Any, ...]) -> None:
+        marks = ", ".join("?" * (len(values) + 1))
+        self._db.execute(
+            f"INSERT OR REPLACE INTO {table} VALUES ({marks})", (*values, _digest(values))
+        )
+
+    def commit(self) -> None:
+        """Make everything added so far survive a crash."""
+        with self._as_os_errors():
+            self._db.commit()
+        self._n_frames, self._committed = 0, time.monotonic()
+
+    def frames_of(self, gif_id: str) -> GifFrames:
+        """Embeddings of an unfinished GIF; OSError if they changed since they were checked."""
+        query = "SELECT * FROM gifs WHERE gif_id = ?"
+        with self._as_os_errors():
+            row = self._db.execute(query, (gif_id,)).fetchone()
+        values: list[Any] = list(row[:-1]) if row else []
+        digest = row[-1] if row else None
+        if digest != _digest(values):
+            raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
+        indices, times, vectors = values[5:]
+        frame_indices = np.frombuffer(indices, "<i4")
+        return GifFrames(
+            gif_id,
+            frame_indices,
+            np.frombuffer(times, "<i4"),
+            np.frombuffer(vectors, "<f4").reshape(len(frame_indices), -1),
+        )
 
     def keep_download(self, gif_id: str, data: bytes) -> None:
-        """Keep bytes that came over the network until the bundle has them."""
-        folder = self.folder / DOWNLOADS
-        folder.mkdir(exist_ok=True)
-        if not self.download(gif_id):
-            _remove(folder / gif_id)
-            _write_whole(folder / gif_id, lambda path: path.write_bytes(data))
+        """Keep downloaded bytes until the bundle holds them. Its name tells if it is whole."""
+        file = self.folder / DOWNLOADS / gif_id
+        with self._download_lock:
+            if self.download(gif_id):
+                return
+            file.parent.mkdir(exist_ok=True)
+            _remove(file)
+            try:
+                file.write_bytes(data)
+            except OSError:
+                with suppress(OSError):
+                    file.unlink()
+                raise
             self._whole_downloads.add(gif_id)
 
     def download(self, gif_id: str) -> Path | None:
@@ -276,51 +293,82 @@ class Journal:
             self._whole_downloads.add(gif_id)
         return file
 
-    def close(self, current: Iterable[str]) -> None:
-        """The build is done: remember the `current` keys alone, and drop the parts.
+    def finish(self, keys: Iterable[str]) -> None:
+        """Keep the state of these keys only; the bundle now holds all embeddings.
 
-        The bundle is in place by then, so that what cannot be written is a note, no error.
+        A failure is a note, not an error: the bundle is in place.
         """
-        rows = [self.seen[key] for key in current if key in self.seen]
         try:
-            _write_whole(self.folder / SEEN, lambda path: write_seen(rows, path))
-            for path in self.folder.glob("part-*"):
-                path.unlink()
+            with self._as_os_errors():
+                self._keep_only(keys)
         except OSError as error:
             self.notes.append(
-                f"{self.folder.name} cannot be written ({reason_of(error)}), so that the next "
-                f"build reads all files once more."
+                f"{self.folder.name} cannot be written ({error.strerror or error}), so that the "
+                f"next build reads all files once more."
             )
         shutil.rmtree(self.folder / DOWNLOADS, ignore_errors=True)
 
+    def _keep_only(self, keys: Iterable[str]) -> None:
+        db = self._db
+        db.execute("CREATE TEMP TABLE kept (key PRIMARY KEY)")
+        db.executemany("INSERT OR IGNORE INTO kept VALUES (?)", ((key,) for key in keys))
+        db.execute("DELETE FROM files WHERE key NOT IN kept")
+        db.execute("DELETE FROM gifs")
+        db.commit()
+        (n_free,), (n_pages,) = (
+            db.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count")
+        )
+        if n_free > n_pages // 4:
+            db.execute("VACUUM")
+
+    @contextmanager
+    def _as_os_errors(self) -> Iterator[None]:
+        """Raise an error of SQLite as the OSError behind it, which SQLite does not tell.
+
+        It is found by writing a plain file of the same size in the same place.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            file = self.folder / STATE
+            probe = file.with_suffix(".partial")
+            if "full" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
+            try:
+                with probe.open("wb") as plain:
+                    plain.seek(file.stat().st_size if file.exists() else 0)
+                    plain.write(bytes(1 << 16))
+            finally:
+                with suppress(OSError):
+                    probe.unlink()
+            raise OSError(f"{file}: {error}") from error
+
 
 def version_of(path: Path) -> tuple[int, int]:
-    """(bytes, time of change in ns) of a file; the time is -1 if it is too recent to trust."""
-    stat = path.stat()
-    recent = time.time_ns() - stat.st_mtime_ns < RACY_NS
-    return stat.st_size, -1 if recent else stat.st_mtime_ns
+    """(size in bytes, modification time in ns); the time is -1 if too recent to be trusted."""
+    facts = path.stat()
+    is_recent = time.time_ns() - facts.st_mtime_ns < RACY_NS
+    return facts.st_size, -1 if is_recent else facts.st_mtime_ns
 
 
-def write_seen(rows: Iterable[Seen], path: Path, shard_sha256: str = "") -> None:
-    """Write rows, the SHA-256 of the shard that belongs to them, and that of it all."""
-    schema = _SCHEMA.with_metadata({"shard_sha256": shard_sha256})
-    buffer = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), buffer)
-    data = buffer.getvalue()
-    with path.open("wb") as file:
-        file.write(data)
-        file.write(hashlib.sha256(data).digest())
+def _connect(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(file)
+    # A build has the file for itself; a damaged file may hold anything.
+    for pragma in ("locking_mode = EXCLUSIVE", "trusted_schema = OFF", "cell_size_check = ON"):
+        db.execute(f"PRAGMA {pragma}")
+    return db
 
 
-def read_seen(path: Path) -> tuple[list[Seen], str]:
-    """(rows, SHA-256 of their shard or ""); ValueError if it is not as it was written."""
-    data = memoryview(path.read_bytes())
-    data, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if hashlib.sha256(data).digest() != digest:
-        raise ValueError("not the file that was written")
-    table = pq.read_table(pa.BufferReader(data))
-    rows = [Seen(**row) for batch in table.to_batches() for row in batch.to_pylist()]
-    return rows, table.schema.metadata[b"shard_sha256"].decode()
+def _digest(values: Iterable[Any]) -> bytes:
+    """Digest of a row: of its numbers and texts with their types, and of its blobs."""
+    digest = hashlib.blake2b(digest_size=16)
+    for value in values:
+        if isinstance(value, bytes):
+            digest.update(b"%d:" % len(value))
+            digest.update(value)
+        else:
+            digest.update(repr(value).encode())
+    return digest.digest()
 
 
 def _is_regular(path: Path) -> bool:
@@ -340,20 +388,3 @@ def _remove(path: Path) -> None:
     while os.path.lexists(aside := path.with_name(f"damaged-{number}-{path.name}.d")):
         number += 1
     path.rename(aside)
-
-
-def _write_whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name, and rename it once it is safely on the disk."""
-    # of this thread, for two may keep the same download
-    partial = file.with_name(f"{file.name}.{threading.get_ident()}.partial")
-    try:
-        write(partial)
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        partial.rename(file)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

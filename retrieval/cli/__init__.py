@@ -1,1 +1,5 @@
-"""The command line: parse, call, show."""
+"""The `reaction-search` command: parse arguments, call the library, show the result."""
+
+from retrieval.cli.dispatch import main
+
+__all__ = ["main"]

@@ -1,42 +1,65 @@
-"""What every script does the same way: help, errors, progress."""
+"""What all verbs and scripts share: help texts, errors as one sentence, progress bars."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from textwrap import shorten
 
-from tqdm import tqdm
-
 from retrieval.errors import RetrievalError, reason_of
 from retrieval.hub import Files, size_of
 
+PROGRAM = "reaction-search"
 N_LARGEST = 5
 LIST_CHARS = 100
 
 
-def parser_for(doc: str) -> argparse.ArgumentParser:
-    """A parser that shows the script's own docstring, and every default."""
+class UsageError(Exception):
+    """Options that contradict one another or lack a value: shown with the usage, status 2."""
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Show every default, and a docstring's lines as they are."""
+
+
+def parser_for(doc: str, program: str | None = None) -> argparse.ArgumentParser:
+    """A parser described by a module's docstring; its help shows every default."""
     summary, _, rest = doc.strip().partition("\n\n")
+    return argparse.ArgumentParser(
+        prog=program, description=summary, epilog=rest, formatter_class=_HelpFormatter
+    )
 
-    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-        pass
 
-    return argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=Formatter)
+def add_subcommand(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, doc: str
+) -> argparse.ArgumentParser:
+    """A parser for a verb's own subcommand, described as `parser_for` does."""
+    summary, _, rest = doc.strip().partition("\n\n")
+    return commands.add_parser(
+        name, help=summary, description=summary, epilog=rest, formatter_class=_HelpFormatter
+    )
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script: an error that a person can mend is one sentence, not a traceback."""
-    try:
+    """Run a script's `main`, with errors shown as `exit_on_error` does."""
+    with exit_on_error():
         main()
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Turn an error that the user can fix into one sentence and an exit status."""
+    try:
+        yield
     except RetrievalError as error:
         sys.exit(f"Error: {error}")  # status 1
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `… | head`: the reader has seen enough
+    except BrokenPipeError:  # `… | head` closed the pipe
         sys.stderr.close()
     except OSError as error:  # a full disk behind `> FILE`, a file that cannot be read
         where = f"{error.filename}: " if error.filename else ""
@@ -46,6 +69,8 @@ def run(main: Callable[[], None]) -> None:
 @contextmanager
 def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on standard error with rate and time left; call it with (done, total)."""
+    from tqdm import tqdm  # 40 ms that --help does not need
+
     with tqdm(desc=description, unit=unit, disable=not sys.stderr.isatty()) as bar:
 
         def show(done: int, total: int | None) -> None:
@@ -56,11 +81,11 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | N
 
 
 def print_upload(files: Files, warnings: Iterable[str] = ()) -> None:
-    """What goes up: each folder's size and files, the largest of all; then what to think about."""
+    """Print an upload's folders with their sizes and files, its largest files, its warnings."""
     sizes = {PurePosixPath(name): size_of(content) for name, content in files.items()}
     folders: dict[str, list[PurePosixPath]] = {}
     for path in sorted(sizes):
-        folders.setdefault(str(path.parent), []).append(path)  # those at the top in "."
+        folders.setdefault(str(path.parent), []).append(path)  # top-level files: "."
     print(f"{'folder':<44} {'files':>6} {'MB':>9}")
     for folder, paths in sorted(folders.items()):
         listed = shorten(", ".join(p.name for p in paths), LIST_CHARS, placeholder=" …")
@@ -70,5 +95,16 @@ def print_upload(files: Files, warnings: Iterable[str] = ()) -> None:
     print("The largest:")
     for path in sorted(sizes, key=sizes.__getitem__, reverse=True)[:N_LARGEST]:
         print(f"{path!s:<51} {sizes[path] / 1e6:>9.2f}")
+    print_warnings(warnings)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on standard error, one a line."""
     for warning in warnings:
         print(f"Warning: {warning}", file=sys.stderr)
+
+
+def print_upload_json(files: Files, address: str | None, **more: object) -> None:
+    """Print an upload as JSON: bytes of every file; the address is null if nothing was sent."""
+    sizes = {name: size_of(content) for name, content in files.items()}
+    print(json.dumps({"address": address, "files": sizes, **more}, ensure_ascii=False))

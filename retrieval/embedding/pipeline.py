@@ -53,12 +53,12 @@ R = TypeVar("R")
 
 
 @dataclass
-class Seconds:
-    """Where the time went; those of the workers are of their threads' processors."""
+class StageTimings:
+    """Seconds spent in each stage."""
 
-    decode: float = 0.0  # demux, decode, compare, resize: processor time in the workers
-    encode: float = 0.0  # that the encoder was at work
-    wait: float = 0.0  # that it waited for a batch
+    decode: float = 0.0  # demux, decode, compare, resize: CPU time of the worker threads
+    encode: float = 0.0  # the encoder was busy
+    wait: float = 0.0  # the encoder waited for a batch
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Pipeline:
         `run` raises StoppedError, and its threads end with the frame or the batch that they
         are at.
         """
-        self.seconds = Seconds()
+        self.timings = StageTimings()
         self.n_pictures = 0  # that went through the encoder
         self._encoder, self._frames, self._limits = encoder, frames, limits
         self._readers, self._pad = readers, pad
@@ -171,7 +171,7 @@ class Pipeline:
                     reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
                     return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
                 finally:
-                    self.seconds.decode += time.thread_time() - busy
+                    self.timings.decode += time.thread_time() - busy
             return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
 
         self._idle_since = time.perf_counter()
@@ -230,14 +230,14 @@ class Pipeline:
     def _encode(self, pixels: list[np.ndarray]) -> np.ndarray:
         """A batch's embeddings; in the encoding thread."""
         start = time.perf_counter()
-        self.seconds.wait += start - self._idle_since
+        self.timings.wait += start - self._idle_since
         n = len(pixels)
         if self._pad and len({picture.shape for picture in pixels}) == 1:
             pixels = pixels + [pixels[0]] * (BATCH_SIZE - n)
         rows = self._encoder.encode_pixels(pixels)[:n]
         self.n_pictures += n
         self._idle_since = time.perf_counter()
-        self.seconds.encode += self._idle_since - start
+        self.timings.encode += self._idle_since - start
         return rows
 
     def _finished(self, waiting: deque[_Decoded[T]]) -> Iterator[Done[T]]:

@@ -1,7 +1,8 @@
-"""Encoders: text and pictures to unit embeddings, from a checkpoint.
+"""Encoders: checkpoints that embed texts and pictures as unit vectors.
 
-The encoders themselves are imported by their modules (`retrieval.encoders.open_clip`,
-`retrieval.encoders.openvino`, `retrieval.encoders.export`), for they need heavy libraries."""
+The encoders themselves are imported from their modules (`retrieval.encoders.open_clip`,
+`retrieval.encoders.openvino`, `retrieval.encoders.export`), because they need heavy libraries.
+"""
 
 from retrieval.encoders.base import (
     BATCH_SIZE,
@@ -12,14 +13,7 @@ from retrieval.encoders.base import (
     Pixels,
     probe_pixels,
 )
-from retrieval.encoders.checkpoint import (
-    HF_HUB,
-    LOCAL_DIR,
-    checkpoint_folder,
-    export_folder,
-    label_of,
-    split_label,
-)
+from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.emoji_text import spell_out
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
@@ -33,14 +27,11 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RUNTIMES",
+    "Checkpoint",
     "Encoder",
     "Pixels",
-    "checkpoint_folder",
-    "export_folder",
     "find_export",
-    "label_of",
     "load_encoder",
     "probe_pixels",
     "spell_out",
-    "split_label",
 ]

@@ -1,4 +1,4 @@
-"""The encoder protocol, and what all encoders share."""
+"""The encoder protocol, batching, and synthetic pictures for comparing encoders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from retrieval.encoders.checkpoint import Checkpoint
+
 BATCH_SIZE = 64
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNTIMES = ("auto", "exported", "torch")
@@ -19,45 +22,56 @@ Pixels: TypeAlias = (
     "Sequence[np.ndarray] | np.ndarray"  # prepared pictures, uint8 (height, width, 3) each
 )
 
-# Embeddings in bfloat16 count as the same from this cosine to float32 on.
-SAME_EMBEDDING = 0.995
-
 
 class Encoder(Protocol):
     """What search and build need of an encoder."""
 
-    name: str  # as it was asked for: a preset, an open_clip name, local-dir:…, hf-hub:…
-    pretrained: str | None  # the open_clip tag, where the name alone does not say it all
+    checkpoint: Checkpoint
     dim: int
-    fingerprint: str  # of the checkpoint: one fingerprint, one embedding space
+    fingerprint: str  # of weights and preprocessing: one fingerprint, one embedding space
 
     @property
-    def label(self) -> str: ...
-
-    @property
-    def precision(self) -> str: ...  # of the image tower: float32, bfloat16 or int8
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The picture's pixels as `encode_pixels` takes them, uint8; in any thread."""
+    def label(self) -> str:
+        """The checkpoint's spelling: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
         ...
 
-    def encode_pixels(self, pixels: Pixels) -> np.ndarray: ...
+    @property
+    def precision(self) -> str:
+        """Of the image tower: float32, bfloat16 or int8."""
+        ...
 
-    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
+    @property
+    def precision_note(self) -> str:
+        """Why "auto" chose the precision, in a sentence; empty if it was not measured."""
+        ...
 
-    def encode_text(self, texts: Sequence[str]) -> np.ndarray: ...
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """Resize and crop to the pixels that `encode_pixels` takes, uint8; thread-safe."""
+        ...
+
+    def encode_pixels(self, pixels: Pixels) -> np.ndarray:
+        """Unit embeddings of prepared pictures, float32 (n, dim)."""
+        ...
+
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Unit embeddings of pictures, float32 (n, dim)."""
+        ...
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit embeddings of texts, float32 (n, dim)."""
+        ...
 
 
 def batches(items: Any, size: int = BATCH_SIZE) -> Iterator[Any]:
-    """The items in order, so many at a time."""
+    """Yield the items in order, `size` at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 def probe_pixels(size: tuple[int, int], n: int = 8) -> np.ndarray:
-    """Made-up pictures with detail at every scale, uint8 (n, height, width, 3).
+    """Synthetic pictures with detail at every scale, uint8 (n, height, width, 3).
 
-    For comparing two ways to compute an embedding where no real picture is at hand.
+    For comparing two ways to compute an embedding without real pictures.
     """
     rng = np.random.default_rng(0)
     height, width = size

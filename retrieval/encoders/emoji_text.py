@@ -23,5 +23,5 @@ def spell_out(text: str) -> str:
     return named if named == text else " ".join(named.split())
 
 
-def _name(data: dict) -> str:
+def _name(data: dict[str, str]) -> str:
     return f" {data['en'].strip(':').replace('_', ' ')} "

@@ -1,11 +1,10 @@
-"""Write any open_clip checkpoint as an exported pair of towers (retrieval.encoders.openvino).
+"""Export any open_clip checkpoint as OpenVINO graphs (retrieval.encoders.openvino).
 
 torch.export → OpenVINO. Measured on 2 cores with AMX (ViT-B-32, pictures a second):
 torch 28 in float32, 35 in bfloat16; ONNX Runtime 14 in float32, 34 in int8; OpenVINO 29
-in float32, 134 in bfloat16, 59 in int8. Hence OpenVINO, and bfloat16 where the processor
-has it.
+in float32, 134 in bfloat16, 59 in int8. Hence OpenVINO.
 
-Weights that lie in the checkpoint's own files bit for bit are pointed at, not copied: for
+Weights that the checkpoint's own files hold bit for bit are referenced, not copied: for
 `mini`, all but 0.3 MB of 56.
 """
 
@@ -24,13 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
 from retrieval.encoders.base import probe_pixels
-from retrieval.encoders.checkpoint import checkpoint_folder
 from retrieval.encoders.open_clip import OpenClipEncoder, quiet
 from retrieval.encoders.openvino import (
     DESCRIPTION,
@@ -45,11 +40,17 @@ from retrieval.errors import CheckpointError
 from retrieval.hub import sha256_of, stays_inside
 from retrieval.output import StagedFolder, check_replaceable, resolve_output
 
+# isort: split
+# After retrieval.encoders.openvino, which keeps OpenVINO from reporting its import.
+import openvino as ov
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
 SAME_AS_TORCH = 0.9999  # least cosine that a float32 export must reach
 MIN_SHARED_BYTES = 1_024
 MAX_BATCH = 4_096
 
-# Each tokenizer must give open_clip's own numbers for these.
+# An exported tokenizer must give the same token numbers as open_clip's for these.
 SAMPLE_TEXTS = (
     "I got the job 🎉",
     "a photo of a cat, isn't it?",
@@ -99,16 +100,16 @@ def export_encoder(
     precision: str = "float32",
     calibration: Sequence[np.ndarray] = (),
 ) -> ExportedEncoder:
-    """Write `encoder` to the folder `out`, in the place of an earlier export; the encoder it makes.
+    """Export `encoder` to the folder `out`, replacing an earlier export; return the new encoder.
 
-    int8 quantises weights and activations of the image tower, by what the `calibration`
-    pictures (prepared pixels, some 100 to 300) bring about in it, and the weights of the
-    text tower. Where `out` is inside the checkpoint's folder, the weights that lie there
-    are not copied. CheckpointError if the checkpoint cannot be exported, or the export does not
-    agree with it; OutputError if `out` holds other files and no export.
+    int8 quantises the weights and activations of the image tower, calibrated on the
+    `calibration` pictures (prepared pixels, some 100 to 300), and the weights of the text
+    tower. Where `out` is inside the checkpoint's folder, the weights that lie there are not
+    copied. CheckpointError if the checkpoint cannot be exported, or the embeddings of the
+    export differ; OutputError if `out` holds other files and no export.
     """
     out = check_output(out)
-    home = checkpoint_folder(encoder.name)
+    home = encoder.checkpoint.folder
     home = home.resolve() if home and out.is_relative_to(home.resolve()) else None
     with StagedFolder(out, owned_files) as staged:
         partial = staged.path
@@ -123,12 +124,11 @@ def export_encoder(
         pieces = _share_weights(partial, home)
         described = {
             "format_version": FORMAT_VERSION,
-            "checkpoint": home.name if home else encoder.name,
-            "pretrained": encoder.pretrained,
+            "checkpoint": home.name if home else encoder.checkpoint.model,
+            "pretrained": encoder.checkpoint.tag,
             "parent": encoder.fingerprint,
             "precision": precision,
             "dim": encoder.dim,
-            "image_gflop": round(_gflop(encoder), 3),
             "preprocess": asdict(encoder.prepare),
             "tokenizer": asdict(settings),
             "tokenizer_file": tokenizer_file,
@@ -141,22 +141,22 @@ def export_encoder(
         # one line a piece of weights, not four
         text = re.sub(r"\[\s+(\"[^\"]*\"),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", text)
         (partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        made = ExportedEncoder(partial, encoder.name, encoder.pretrained, precision=precision)
+        made = ExportedEncoder(partial, encoder.checkpoint, precision=precision)
         if precision == "float32":
             _check_agreement(encoder, made)
         staged.commit()
-    return ExportedEncoder(out, encoder.name, encoder.pretrained, precision=precision)
+    return ExportedEncoder(out, encoder.checkpoint, precision=precision)
 
 
 def check_output(out: Path) -> Path:
-    """The absolute path of a folder to export to; OutputError if other files lie there."""
+    """Resolve the folder to export to; OutputError if other files lie there."""
     out = resolve_output(out)
     check_replaceable(out, owned_files, "an export")
     return out
 
 
 def owned_files(folder: Path) -> tuple[str, ...] | None:
-    """The files of an export, as its description lists them, itself last; None if it is none."""
+    """The files that an export's description lists, itself last; None if it is no export."""
     if not (folder / DESCRIPTION).is_file():
         return None
     try:
@@ -191,7 +191,7 @@ def _convert(encoder: OpenClipEncoder, *, trim: bool) -> dict[str, ov.Model]:
             with quiet():
                 decoder = TorchFXPythonDecoder.from_exported_program(program)
                 converted[tower] = frontend.convert(frontend.load(decoder))
-        except Exception as error:  # torch and OpenVINO raise what they like
+        except Exception as error:  # torch and OpenVINO raise errors of many types
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise CheckpointError(
                 f"The {tower} tower of {encoder.label} cannot be exported ({reason}). It can "
@@ -222,7 +222,7 @@ def _quantise(
         activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
     )
     attends = any("attn" in name for name, _ in encoder.model.visual.named_modules())
-    with quiet(), redirect_stdout(io.StringIO()):  # it draws bars and tables
+    with quiet(), redirect_stdout(io.StringIO()):  # it prints progress bars and tables
         image = nncf.quantize(
             towers["image"],
             nncf.Dataset([picture[None] for picture in calibration]),
@@ -237,7 +237,7 @@ def _quantise(
 def _write_tokenizer(
     encoder: OpenClipEncoder, out: Path, home: Path | None
 ) -> tuple[TokenSettings, str]:
-    """Its settings, and the file it is in (relative to `out`); checked against open_clip's."""
+    """Its settings and its file (relative to `out`); compared with open_clip's on samples."""
     theirs = encoder.tokenizer
     clean = next((name for name in CLEANERS if _cleans_alike(theirs.clean_fn, name)), None)
     inner: Any = getattr(theirs, "tokenizer", None)
@@ -284,7 +284,7 @@ def _fits_half(weight: torch.Tensor) -> bool:
 
 
 def _share_weights(out: Path, home: Path | None) -> dict[str, list[Piece]]:
-    """Replace the towers' own weight files by pieces of the checkpoint's and weights.bin."""
+    """Replace the towers' weight files by slices of the checkpoint's files and weights.bin."""
     held = dict(_tensors_in(home, out)) if home else {}
     pieces: dict[str, list[Piece]] = {}
     with (out / WEIGHTS).open("wb") as rest:
@@ -319,7 +319,7 @@ def _kept(value: bytes, rest: Any) -> Piece:
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
-    """Neighbours that follow one another in the same file, as one."""
+    """Merge slices that are adjacent in the same file."""
     joined: list[Piece] = []
     for piece in pieces:
         last = joined[-1] if joined else None
@@ -331,7 +331,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
 
 
 def _tensors_in(home: Path, out: Path) -> Iterator[tuple[bytes, Piece]]:
-    """(digest of a tensor's bytes, where they lie), for the safetensors files there."""
+    """Yield (digest of a tensor's bytes, their slice) for the safetensors files in `home`."""
     for file in sorted(home.glob("*.safetensors")):
         data = file.read_bytes()
         (length,) = struct.unpack("<Q", data[:8])
@@ -344,20 +344,6 @@ def _tensors_in(home: Path, out: Path) -> Iterator[tuple[bytes, Piece]]:
 
 def _digest(value: bytes) -> bytes:
     return hashlib.sha256(value).digest()
-
-
-def _gflop(encoder: OpenClipEncoder) -> float:
-    """Floating-point operations (two a multiplication) of one picture, in 10⁹."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention is not counted
-    try:
-        with FlopCounterMode(display=False) as counter:
-            encoder.encode_pixels(probe_pixels(encoder.prepare.size, 1))
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-    return float(counter.get_total_flops() / 1e9)
 
 
 def _check_agreement(encoder: OpenClipEncoder, made: ExportedEncoder) -> None:

@@ -1,91 +1,86 @@
-"""What an encoder is, and which one to take for a checkpoint.
+"""Load the encoder of a checkpoint: exported where possible, else open_clip.
 
-Two give the same embeddings: the exported towers (retrieval.encoders.openvino), which load in
-under a second and need no torch, and open_clip itself (retrieval.encoders.open_clip),
-which has every checkpoint and every device.
+Both give the same embeddings: the exported towers (retrieval.encoders.openvino) load in
+under a second and need no torch; open_clip (retrieval.encoders.open_clip) supports every
+checkpoint and every device.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from retrieval.errors import CheckpointError, HubOfflineError
-from retrieval.hub import Address
-
-if TYPE_CHECKING:
-    pass
 from retrieval.encoders.base import Encoder
-from retrieval.encoders.checkpoint import HF_HUB, export_folder, label_of
+from retrieval.encoders.checkpoint import Checkpoint
+from retrieval.errors import CheckpointError, HubOfflineError
 
 
 def load_encoder(
-    name: str = "mini",
-    pretrained: str | None = None,
+    checkpoint: Checkpoint | str = "mini",
     *,
     device: str = "auto",
     precision: str = "float32",
     runtime: str = "auto",
 ) -> Encoder:
-    """The encoder of a checkpoint: exported where there is an export, else open_clip.
+    """Load the encoder of a checkpoint, from its export if there is one.
 
     An export lies beside the checkpoint's weights, in the user's cache, or, for
-    hf-hub:OWNER/NAME (and @REVISION), in that repository, from which it is pulled.
-    `precision` "auto" is bfloat16 where the processor multiplies it faster and the
-    embeddings stay the same (cosine ≥ 0.995 to float32, tried on the spot), float32
-    elsewhere. CheckpointError says what is missing and how to get it, HubError what the
-    Hub refuses.
+    hf-hub:OWNER/NAME (and @REVISION), in that repository, from which it is downloaded.
+    `precision` "auto" is bfloat16 where that is measured to be faster on this machine and the
+    embeddings stay the same (cosine ≥ 0.995 to float32), float32 elsewhere
+    (retrieval.encoders.precision). CheckpointError says what is missing and how to get it;
+    HubError is raised if the Hub refuses.
     """
-    folder, torch_is_here = None, importlib.util.find_spec("torch") is not None
+    checkpoint = Checkpoint.parse(checkpoint)
+    folder, has_torch = None, importlib.util.find_spec("torch") is not None
     kind = "int8" if precision == "int8" else "float32"
     if runtime != "torch" and device in ("auto", "cpu"):
         try:
-            folder = find_export(name, pretrained, kind)
+            folder = find_export(checkpoint, kind)
         except HubOfflineError:
-            if runtime == "exported" or not torch_is_here:
-                raise  # else open_clip may hold the checkpoint from an earlier time
+            if runtime == "exported" or not has_torch:
+                raise  # else open_clip may have the checkpoint in its cache
         if device == "auto" and runtime == "auto" and folder and _has_accelerator():
             folder = None
     if folder:
         from retrieval.encoders.openvino import ExportedEncoder
 
-        pulled = folder != export_folder(name, pretrained, kind)  # and checked then
-        return ExportedEncoder(folder, name, pretrained, precision=precision, check=not pulled)
+        downloaded = folder != checkpoint.export_folder(kind)  # its hashes were checked then
+        return ExportedEncoder(folder, checkpoint, precision=precision, check=not downloaded)
     if runtime == "exported" or precision == "int8":
-        tag = f" --pretrained {pretrained}" if pretrained else ""
         flag = " --precision int8" if kind == "int8" else ""
         raise CheckpointError(
-            f"No {'int8 ' if flag else ''}export of {label_of(name, pretrained)} at "
-            f"{export_folder(name, pretrained, kind)}. Make it: "
-            f"python scripts/export_encoder.py --model {name}{tag}{flag}"
+            f"No {'int8 ' if flag else ''}export of {checkpoint} at "
+            f"{checkpoint.export_folder(kind)}. Make it: "
+            f"python scripts/export_encoder.py {checkpoint.options}{flag}"
         )
-    if not torch_is_here:
+    if not has_torch:
         raise CheckpointError(
-            f"{label_of(name, pretrained)} has no export, and without one it needs torch, which "
-            f"is not installed here. Install it (pip install -r requirements.txt), or export the "
+            f"{checkpoint} has no export, and without one it needs torch, which is not "
+            f"installed. Install it (pip install -r requirements.txt), or export the "
             f"checkpoint elsewhere: python scripts/export_encoder.py, or publish_model.py."
         )
     from retrieval.encoders.open_clip import OpenClipEncoder
 
-    return OpenClipEncoder(name, pretrained, device=device, precision=precision)
+    return OpenClipEncoder(checkpoint, device=device, precision=precision)
 
 
 def _has_accelerator() -> bool:
-    """Whether torch could compute elsewhere than on the CPU; asks the system, not torch."""
+    """Whether torch could use a GPU; asks the system, not torch, which takes seconds to load."""
     return Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
 
 
-def find_export(name: str, pretrained: str | None, precision: str = "float32") -> Path | None:
+def find_export(checkpoint: Checkpoint | str, precision: str = "float32") -> Path | None:
     """The folder of a checkpoint's export, if there is one here or in its repository.
 
-    HubError or HubOfflineError if the repository cannot be asked.
+    HubError or HubOfflineError if the repository cannot be reached.
     """
-    folder = export_folder(name, pretrained, precision)
+    checkpoint = Checkpoint.parse(checkpoint)
+    folder = checkpoint.export_folder(precision)
     if (folder / "encoder.json").is_file():
         return folder
-    if not name.startswith(HF_HUB):
+    if checkpoint.address is None:
         return None
     from retrieval.encoders.openvino import pull_export
 
-    return pull_export(Address.parse(name), precision)
+    return pull_export(checkpoint.address, precision)

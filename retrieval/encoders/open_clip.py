@@ -1,9 +1,9 @@
-"""Pictures and texts to unit embeddings, with any open_clip checkpoint, in torch.
+"""Encode pictures and texts with any open_clip checkpoint, in torch.
 
-The one module that imports torch and open_clip for serving, and only once an
-encoder is loaded. Preprocessing and tokenizer travel with the checkpoint, and the
-result is what open_clip's own documented calls give (tested). What this module
-leaves out: decoding (retrieval.media.frames) and ranking (retrieval.search.searcher).
+The only module that imports torch and open_clip for serving, and only when an encoder is
+loaded. Preprocessing and tokenizer come with the checkpoint, and the embeddings equal those of
+open_clip's documented calls (tested). Decoding is in retrieval.media, ranking in
+retrieval.search.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.encoders.base import SAME_EMBEDDING, Pixels, batches, probe_pixels
-from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, label_of
+from retrieval.encoders.base import BATCH_SIZE, Pixels, batches, probe_pixels
+from retrieval.encoders.checkpoint import LOCAL_DIR, Checkpoint
 from retrieval.encoders.emoji_text import spell_out
+from retrieval.encoders.precision import (
+    PrecisionMeasurement,
+    cached_precision,
+    measure_precision,
+)
 from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.presets import PRESETS
 from retrieval.errors import CheckpointError, HubOfflineError
@@ -39,17 +44,15 @@ TRAINED_PART = "trained.safetensors"  # beside the frozen text tower of `mini`
 class OpenClipEncoder:
     """An open_clip model with its preprocessing and its tokenizer.
 
-    `name` is a preset ("mini"), an open_clip model name with a `pretrained` tag,
-    `local-dir:path` or `hf-hub:org/repo`, with @revision if it is to be fixed.
-    `fingerprint` is the SHA-256 of the weights and the preprocessing settings: two
-    encoders with one fingerprint give embeddings of one space. `device` is auto, cpu,
-    cuda or mps; `precision` that of the image tower.
+    `fingerprint` is the SHA-256 of the weights and the preprocessing settings: encoders with
+    the same fingerprint share an embedding space. `device` is auto, cpu, cuda or mps;
+    `precision` is that of the image tower: float32, bfloat16 or auto.
     """
 
     def __init__(
         self,
-        name: str = "mini",
-        pretrained: str | None = None,
+        checkpoint: Checkpoint | str = "mini",
+        *,
         device: str = "cpu",
         precision: str = "float32",
     ):
@@ -60,15 +63,15 @@ class OpenClipEncoder:
         self._torch = torch
         self._device = _device(device)
         self.device = self._device.type
-        model_name, tag = _resolve(name, pretrained)
-        self.name, self.pretrained = name, pretrained
+        self.checkpoint = Checkpoint.parse(checkpoint)
+        resolved = _checked(self.checkpoint)
         with quiet():
-            self.model, _, self.tokenizer = _load(model_name, tag)
+            self.model, _, self.tokenizer = _load(resolved)
         self.model.eval()
         self.spells_out_emoji = _has_unknown_emoji(self.tokenizer)
         self.trailing_pad = _trailing_pad(self.model)
         self.fingerprint = _fingerprint(self.model)
-        self.prepare = _preprocess(name, get_model_preprocess_cfg(self.model))
+        self.prepare = _preprocess(self.checkpoint, get_model_preprocess_cfg(self.model))
         self.model.to(self._device)
         # ToTensor and Normalize of open_clip, for a whole batch at once.
         self._mean, self._std = (
@@ -77,34 +80,53 @@ class OpenClipEncoder:
         )
         self.precision = "float32"
         self.dim = int(self.encode_text(["probe"]).shape[1])
-        self._choose(precision)
+        self.precision_note = ""  # why "auto" chose the precision
+        self._set_precision(precision)
 
-    def _choose(self, precision: str) -> None:
-        """Bring the image tower to a precision; "auto" tries bfloat16 and compares."""
-        if precision == "float32" or (precision == "auto" and not self._bfloat16_is_faster()):
+    def _set_precision(self, precision: str) -> None:
+        """Convert the image tower; "auto" times both precisions and keeps the better one."""
+        if precision == "float32" or (precision == "auto" and not self._has_bfloat16()):
             return
-        exact = copy.deepcopy(self.model.visual)
+        if precision == "auto":
+            device = self._device.type
+            if device == "cuda":
+                device = self._torch.cuda.get_device_name(self._device)
+            runtime = f"torch {self._torch.__version__} on {device}"
+            measured = cached_precision(self.fingerprint, runtime, self._measure)
+            self.precision_note = str(measured)
+            if measured.precision == "float32":
+                return
         self.model.visual.bfloat16()
         self.precision = "bfloat16"
-        if precision == "auto":
-            probes = probe_pixels(self.prepare.size)
-            rounded = self.encode_pixels(probes)
-            self.model.visual, exact = exact, self.model.visual
-            self.precision = "float32"
-            worst = float((rounded * self.encode_pixels(probes)).sum(axis=1).min())
-            if worst >= SAME_EMBEDDING:
-                self.model.visual, self.precision = exact, "bfloat16"
 
-    def _bfloat16_is_faster(self) -> bool:
+    def _measure(self) -> PrecisionMeasurement:
+        towers = {"float32": self.model.visual}
+        towers["bfloat16"] = copy.deepcopy(self.model.visual).bfloat16()
+
+        def encode(precision: str, pixels: np.ndarray) -> np.ndarray:
+            self.model.visual, self.precision = towers[precision], precision
+            return self.encode_pixels(pixels)
+
+        try:
+            return measure_precision(
+                lambda pixels: encode("float32", pixels),
+                lambda pixels: encode("bfloat16", pixels),
+                probe_pixels(self.prepare.size, BATCH_SIZE),
+            )
+        finally:
+            self.model.visual, self.precision = towers["float32"], "float32"
+
+    def _has_bfloat16(self) -> bool:
+        """Whether bfloat16 could be faster here at all; elsewhere it is emulated."""
         if self._device.type == "cpu":
-            # torch has no public question for it
+            # torch has no public function for it
             return bool(getattr(self._torch.cpu, "_is_avx512_bf16_supported", bool)())
         return self._device.type == "cuda" and bool(self._torch.cuda.is_bf16_supported())
 
     @property
     def label(self) -> str:
-        """The checkpoint in one word: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
-        return label_of(self.name, self.pretrained)
+        """The checkpoint's spelling: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
+        return self.checkpoint.label
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Unit embeddings of the pictures, float32 (n, dim)."""
@@ -142,17 +164,18 @@ class OpenClipEncoder:
         """Token numbers, int64 (n, context), or as wide as the longest text needs."""
         if self.spells_out_emoji:
             texts = [spell_out(text) for text in texts]
-        tokens = self.tokenizer(list(texts))
+        tokens: torch.Tensor = self.tokenizer(list(texts))
         if self.trailing_pad is not None:
-            # A masked text tower gives the same with or without padding, and
-            # is four times as fast on a short message without.
+            # A masked text tower ignores padding; without it, a short message takes a quarter
+            # of the time.
             longest = int((tokens != self.trailing_pad).sum(dim=1).max())
             tokens = tokens[:, : max(longest, 1)]
         return tokens
 
     def _unit(self, features: torch.Tensor) -> np.ndarray:
         unit = self._torch.nn.functional.normalize(features.float(), dim=-1)
-        return unit.cpu().numpy()
+        rows: np.ndarray = unit.cpu().numpy()
+        return rows
 
     def _joined(self, done: list[np.ndarray]) -> np.ndarray:
         if not done:
@@ -161,7 +184,7 @@ class OpenClipEncoder:
 
 
 def _device(name: str) -> torch.device:
-    """torch's device; CheckpointError if this machine lacks it."""
+    """Return torch's device; CheckpointError if this machine lacks it."""
     import torch
 
     has = {
@@ -177,80 +200,72 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _preprocess(name: str, settings: dict[str, Any]) -> Preprocess:
+def _preprocess(checkpoint: Checkpoint, settings: dict[str, Any]) -> Preprocess:
     try:
         return Preprocess.of(settings)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{name} prepares pictures in a way that is not known here ({error}); expected "
-            f"one of open_clip's own. Choose another checkpoint, such as --model siglip2."
+            f"{checkpoint} uses unsupported preprocessing ({error}); expected one of "
+            f"open_clip's modes. Choose another checkpoint, such as --model siglip2."
         ) from error
 
 
-def _resolve(name: str, pretrained: str | None) -> tuple[str, str | None]:
-    """The (model name, pretrained tag) that open_clip is asked for."""
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint without its preset name; CheckpointError if open_clip has none such."""
     import open_clip
 
-    if name in PRESETS:
-        if pretrained:
-            raise CheckpointError(
-                f"Preset {name!r} already names its weights; --pretrained {pretrained!r} goes "
-                f"with an open_clip model name such as {PRESETS['clip'].model}."
-            )
-        return PRESETS[name].model, PRESETS[name].pretrained
-    if name.startswith((LOCAL_DIR, HF_HUB)):
-        return name, None
+    checkpoint = checkpoint.resolved
+    name, tag = checkpoint.name, checkpoint.tag
+    if checkpoint.kind in ("folder", "hub"):
+        return checkpoint
     if name not in open_clip.list_models():
         raise CheckpointError(
             f"Unknown checkpoint {name!r}. Expected a preset ({', '.join(PRESETS)}), an "
             f"open_clip model name, local-dir:PATH or hf-hub:ORG/REPO."
         )
     tags = open_clip.list_pretrained_tags_by_model(name)
-    if pretrained is None:
+    if tag is None:
         raise CheckpointError(
             f"{name} needs a pretrained tag. Choose one of: {', '.join(tags)} (--pretrained TAG)."
         )
-    if pretrained not in tags and not Path(pretrained).is_file():
+    if tag not in tags and not Path(tag).is_file():
         raise CheckpointError(
-            f"{name} has no pretrained tag {pretrained!r}. Choose one of: {', '.join(tags)}."
+            f"{name} has no pretrained tag {tag!r}. Choose one of: {', '.join(tags)}."
         )
-    return name, pretrained
+    return checkpoint
 
 
-def _load(model_name: str, tag: str | None) -> tuple[Any, Any, Any]:
+def _load(checkpoint: Checkpoint) -> tuple[Any, Any, Any]:
     """(model, preprocess, tokenizer), with weights from safetensors only."""
     import open_clip
 
-    if model_name.startswith(LOCAL_DIR):
-        return load_folder(Path(model_name[len(LOCAL_DIR) :]))
-    if model_name.startswith(HF_HUB) and (folder := _pulled(model_name)):
+    if checkpoint.folder:
+        return load_folder(checkpoint.folder)
+    if checkpoint.address and (folder := _pulled(checkpoint.address)):
         return load_folder(folder)
+    options: dict[str, Any] = {}
+    if checkpoint.kind == "open_clip":
+        options = {"pretrained": checkpoint.tag, "pretrained_text": False}
     try:
-        _check_safetensors(model_name, tag)
-        if model_name.startswith(HF_HUB):
-            model, _, preprocess = open_clip.create_model_and_transforms(model_name)
-        else:
-            model, _, preprocess = open_clip.create_model_and_transforms(
-                model_name, pretrained=tag, pretrained_text=False
-            )
-        tokenizer = open_clip.get_tokenizer(model_name)
+        _check_safetensors(checkpoint)
+        model, _, preprocess = open_clip.create_model_and_transforms(checkpoint.model, **options)
+        tokenizer = open_clip.get_tokenizer(checkpoint.model)
     except CheckpointError:
         raise
-    except Exception as error:  # open_clip raises bare RuntimeError, OSError, … here
+    except Exception as error:  # open_clip raises RuntimeError, OSError, … here
         raise CheckpointError(
-            f"The weights of {model_name}{'/' + tag if tag else ''} could not be had: {error}. "
-            f"Check the network (once: they are kept), or use the shipped one: --model mini"
+            f"The weights of {checkpoint} could not be downloaded: {error}. Check the network "
+            f"(needed once: they are cached), or use the shipped checkpoint: --model mini"
         ) from error
     return model, preprocess, tokenizer
 
 
-def _pulled(model_name: str) -> Path | None:
-    """The folder with a hf-hub: checkpoint, all of one commit; None if open_clip must fetch it.
+def _pulled(address: Address) -> Path | None:
+    """Download a checkpoint of one commit; None if open_clip has to download it.
 
-    open_clip knows no revisions, and asks anew for each file; but it alone finds a text tower
-    or a tokenizer that lies in another repository.
+    open_clip knows no revisions, and resolves the branch anew for each file; but only it finds
+    a text tower or a tokenizer in another repository.
     """
-    address = Address.parse(model_name)
     try:
         snapshot = pull(address, CONFIG)
     except HubOfflineError:
@@ -259,7 +274,7 @@ def _pulled(model_name: str) -> Path | None:
         return None
     if snapshot is None:
         raise CheckpointError(
-            f"{model_name} holds no {CONFIG}, so open_clip cannot load it. Check the name."
+            f"{address} holds no {CONFIG}, so open_clip cannot load it. Check the name."
         )
     if not address.revision and not _names_only(snapshot.folder / CONFIG, address.repo_id):
         return None
@@ -270,26 +285,27 @@ def _pulled(model_name: str) -> Path | None:
 
 
 def _names_only(config_file: Path, repo_id: str) -> bool:
-    """Whether open_clip's settings name no other repository than this one."""
+    """Whether open_clip's settings refer to no other repository than this one."""
     text_cfg = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
     named = (text_cfg.get("hf_model_name"), text_cfg.get("hf_tokenizer_name"))
     return all(name in (None, repo_id) for name in named)
 
 
-def _check_safetensors(model_name: str, tag: str | None) -> None:
-    """Fetch the weights (open_clip then finds them kept) and refuse all but safetensors."""
+def _check_safetensors(checkpoint: Checkpoint) -> None:
+    """Download the weights to open_clip's cache and refuse all formats but safetensors."""
     import open_clip
     from open_clip.pretrained import download_pretrained_from_hf
 
-    if model_name.startswith(HF_HUB):
-        path = download_pretrained_from_hf(model_name[len(HF_HUB) :])
+    name, tag = checkpoint.name, checkpoint.tag
+    if checkpoint.address:
+        path = download_pretrained_from_hf(name)
     elif tag and Path(tag).is_file():
         path = tag
     else:
-        path = open_clip.download_pretrained(open_clip.get_pretrained_cfg(model_name, tag))
+        path = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
     if Path(path).suffix != ".safetensors":
         raise CheckpointError(
-            f"The weights of {model_name} are a pickle ({Path(path).name}), which is never "
+            f"The weights of {checkpoint} are a pickle ({Path(path).name}), which is never "
             f"loaded. Choose a checkpoint with safetensors, such as --model siglip2."
         )
 
@@ -297,9 +313,8 @@ def _check_safetensors(model_name: str, tag: str | None) -> None:
 def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any]:
     """(model, preprocess, tokenizer) of a `local-dir:` checkpoint.
 
-    Its weights may be split over several safetensors files. With `untrained`, only
-    files other than TRAINED_PART are read, and what they lack stays random: where
-    training starts.
+    Its weights may be split over several safetensors files. With `untrained`, TRAINED_PART is
+    not read, so that its weights stay random: the starting point of training.
     """
     import open_clip
     from safetensors.torch import load_file
@@ -340,13 +355,13 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The whole checkpoint's one file, or else all parts, in name order."""
+    """The file of the whole checkpoint, or else all its parts, in name order."""
     files = sorted(folder.glob("*.safetensors"))
     return [f for f in files if f.name == WHOLE_CHECKPOINT] or files
 
 
 def write_whole(folder: Path, out: Path) -> None:
-    """All weights of a `local-dir:` checkpoint, as they are stored, as one file in `out`."""
+    """Write all weights of a `local-dir:` checkpoint, unconverted, to one file in `out`."""
     from safetensors.torch import load_file, save_file
 
     weights: dict[str, torch.Tensor] = {}
@@ -381,7 +396,7 @@ def _fingerprint(model: Any) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """open_clip logs every loading step, and a warning for weights loaded by hand."""
+    """Silence open_clip's log of loading steps, and its warning about weights loaded later."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)

@@ -1,12 +1,12 @@
-"""An exported checkpoint: both towers as OpenVINO graphs, without torch or open_clip.
+"""Encode with an exported checkpoint: both towers as OpenVINO graphs, without torch.
 
-    encoder.json    what it was made from, preprocessing, tokenizer, agreement, file hashes
+    encoder.json    the checkpoint, preprocessing, tokenizer settings and file hashes
     image.xml, text.xml   the towers: uint8 pixels and token numbers to unit embeddings
-    weights.bin     their weights; only what the checkpoint's own files do not hold already
+    weights.bin     their weights, except for those in the checkpoint's own files
     tokenizer.json  unless the checkpoint has it
 
-The one importer of openvino for serving; retrieval.encoders.export writes such a folder. A tower
-is compiled when it is first used, so that a search by text never loads the other.
+The only importer of openvino for serving; retrieval.encoders.export writes such a folder. A
+tower is compiled when it is first used, so that a search by text never loads the image tower.
 """
 
 from __future__ import annotations
@@ -15,17 +15,24 @@ import hashlib
 import json
 import os
 import posixpath
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from retrieval.encoders.base import SAME_EMBEDDING, Pixels, batches, probe_pixels
-from retrieval.encoders.checkpoint import label_of
+from retrieval.encoders.base import Pixels, batches, probe_pixels
+from retrieval.encoders.checkpoint import Checkpoint
+from retrieval.encoders.precision import (
+    PrecisionMeasurement,
+    cached_precision,
+    measure_precision,
+    usable_cores,
+)
 from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.tokenizer import Tokens, TokenSettings
 from retrieval.errors import CheckpointError
@@ -34,13 +41,18 @@ from retrieval.hub import Address, Notes, Snapshot, fetch_checked, pull, sha256_
 if TYPE_CHECKING:
     from PIL import Image
 
+# OpenVINO and nncf report each import to Google Analytics, without asking, through this package,
+# which they can do without: here they do not find it. Whatever imports openvino imports this
+# module first. What people type and index stays on their machine.
+_modules = cast("dict[str, Any]", sys.modules)
+_modules.setdefault("openvino_telemetry", None)
+
 FORMAT_VERSION = 1
-# A batch of pictures goes through the image tower in so many streams of a thread or more
-# each, which do not wait for one another: while the decoding of frames takes a core, the
-# other streams lose nothing. With two, ViT-B-32 (2 cores) encodes 45.5 pictures a second in
-# place of 43.8 in bfloat16, 76 in place of 54 to 74 in int8.
-STREAMS = max(1, min(4, os.cpu_count() or 1))
-CHUNK = 16  # pictures at once in a stream; with 32 the last ones end further apart
+# Streams infer independently, each on its share of the cores, so that a core that is busy
+# decoding frames delays one stream, not all. Measured on 2 cores with ViT-B-32, one against
+# two streams: 43.8 and 45.5 pictures/s in bfloat16, 54 to 74 and 76 in int8.
+STREAMS = min(4, usable_cores())
+CHUNK = 16  # pictures in a batch; with 32 the streams finish further apart
 DESCRIPTION = "encoder.json"
 WEIGHTS = "weights.bin"
 TOWERS = ("image", "text")
@@ -48,7 +60,7 @@ TOWERS = ("image", "text")
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of a tower's weights that lie in a file: `size` of them from `at` on."""
+    """A slice of a file that holds weights of a tower: `size` bytes from offset `at`."""
 
     file: str  # relative to the export's folder
     at: int
@@ -58,59 +70,79 @@ class Piece:
 class ExportedEncoder:
     """The exported towers in a folder, with their preprocessing and tokenizer.
 
-    `name` and `pretrained` are what the checkpoint was asked for as. `fingerprint` is
-    the torch checkpoint's: the embeddings are of the same space. `precision` is the
-    image tower's: float32, bfloat16 or auto for a float32 export, int8 for an int8 one.
+    `fingerprint` is the torch checkpoint's: the embeddings are of the same space. `precision`
+    is the image tower's: float32, bfloat16 or auto for a float32 export, int8 for an int8 one.
     """
 
     def __init__(
         self,
         folder: Path,
-        name: str,
-        pretrained: str | None = None,
+        checkpoint: Checkpoint | str,
         *,
         precision: str = "float32",
         check: bool = True,
     ):
         """Read the description; CheckpointError if a file is missing or was changed.
 
-        Without `check` that is not looked for: `pull_export` has done it.
+        Without `check` the files are not hashed: `pull_export` has done it.
         """
-        self.folder, self.name, self.pretrained = folder, name, pretrained
+        self.folder, self.checkpoint = folder, Checkpoint.parse(checkpoint)
         self._description = described = _read(folder)
         if check:
             _check_files(folder, described["files"])
         self.fingerprint: str = described["parent"]
         self.dim: int = described["dim"]
-        self.image_gflop: float = described["image_gflop"]
         self.prepare = Preprocess(**_tuples(described["preprocess"]))
         self._tokens = Tokens(
             folder / described["tokenizer_file"], TokenSettings(**described["tokenizer"])
         )
         self._locks = {tower: threading.Lock() for tower in TOWERS}
-        self._asked_precision = precision
+        self._requested_precision = precision
 
     @property
     def label(self) -> str:
-        """The checkpoint in one word: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
-        return label_of(self.name, self.pretrained)
+        """The checkpoint's spelling: "mini", "ViT-B-32/laion2b_s34b_b79k"."""
+        return self.checkpoint.label
+
+    @property
+    def precision(self) -> str:
+        """Of the image tower; "auto" is decided by measurement when it is first needed."""
+        if self._description["precision"] == "int8":
+            return "int8"
+        if self._requested_precision != "auto":
+            return self._requested_precision
+        return self._measured.precision if self._measured else "float32"
+
+    @property
+    def precision_note(self) -> str:
+        """The measurement that "auto" decided by, in a sentence; empty if there was none."""
+        is_auto = self._requested_precision == "auto" and self._description["precision"] != "int8"
+        return str(self._measured) if is_auto and self._measured else ""
 
     @cached_property
-    def precision(self) -> str:
-        """Of the image tower; "auto" is decided, by trying, when it is first asked."""
-        if self._description["precision"] == "int8" or self._asked_precision != "auto":
-            return self._asked_precision
-        return "bfloat16" if self._bfloat16_serves() else "float32"
+    def _measured(self) -> PrecisionMeasurement | None:
+        """Rates of float32 and bfloat16; None where the processor does not list bfloat16."""
+        import openvino as ov
 
-    def _bfloat16_serves(self) -> bool:
-        """Whether bfloat16 is fast here and gives the same embeddings."""
-        from openvino import Core
+        if not self._has_bfloat16():
+            return None
+        runtime = f"OpenVINO {ov.__version__}, {STREAMS} streams of {CHUNK}"
+        return cached_precision(self.fingerprint, runtime, self._measure)
 
-        if "BF16" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            return False
-        probes = probe_pixels(self.prepare.size)
-        exact, rounded = (self._compile("image", p)(probes)[0] for p in ("float32", "bfloat16"))
-        return bool((exact * rounded).sum(axis=1).min() >= SAME_EMBEDDING)
+    def _has_bfloat16(self) -> bool:
+        import openvino as ov
+
+        return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def _measure(self) -> PrecisionMeasurement:
+        float32, bfloat16 = (
+            self._queue("image", precision, STREAMS) for precision in ("float32", "bfloat16")
+        )
+        return measure_precision(
+            lambda pixels: _run(float32, _share(pixels)),
+            lambda pixels: _run(bfloat16, _share(pixels)),
+            probe_pixels(self.prepare.size, STREAMS * CHUNK),
+        )
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Unit embeddings of the pictures, float32 (n, dim)."""
@@ -118,27 +150,18 @@ class ExportedEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
-        size = min(CHUNK, -(-len(pixels) // STREAMS)) or 1  # a share for each stream
-        return self._encoded("image", [np.stack(batch) for batch in batches(pixels, size)])
+        return self._encode("image", _share(pixels))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts, float32 (n, dim); cut as open_clip cuts them."""
-        return self._encoded("text", [self._tokens(batch) for batch in batches(texts)])
+        return self._encode("text", [self._tokens(batch) for batch in batches(texts)])
 
-    def _encoded(self, tower: str, inputs: list[np.ndarray]) -> np.ndarray:
-        done = [np.zeros((0, self.dim), np.float32)] * (len(inputs) or 1)
-
-        def keep(request: Any, number: int) -> None:
-            done[number] = np.array(request.get_output_tensor(0).data)
-
-        with self._locks[tower]:  # the queue's callback is set anew for each call
-            queue = self._image if tower == "image" else self._text
-            queue.set_callback(keep)
-            for number, batch in enumerate(inputs):
-                queue.start_async({0: batch}, number)
-            queue.wait_all()
-        rows = np.concatenate(done)
-        if self._description["precision"] == "int8":  # quantised, a unit length is not quite one
+    def _encode(self, tower: str, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        if not inputs:
+            return np.zeros((0, self.dim), np.float32)
+        with self._locks[tower]:  # a queue has one callback, which each call replaces
+            rows = _run(self._image if tower == "image" else self._text, inputs)
+        if self._description["precision"] == "int8":  # quantised lengths are not quite one
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
@@ -167,17 +190,37 @@ class ExportedEncoder:
         return core.compile_model(model, "CPU", options)
 
 
-def pull_export(address: Address, precision: str) -> Path | None:
-    """The folder of the export in a repository on the Hub; None if it has none.
+def _share(pixels: Pixels) -> list[np.ndarray]:
+    """Split pictures into batches, so that every stream gets its share."""
+    size = min(CHUNK, -(-len(pixels) // STREAMS)) or 1
+    return [np.stack(batch) for batch in batches(pixels, size)]
 
-    Only what its description names is fetched, each file checked by its hash: the graphs,
-    the tokenizer, and the checkpoint's own weights. HubError if that fails.
+
+def _run(queue: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Infer all batches and return their rows in order; one caller at a time."""
+    outputs: list[np.ndarray] = [np.empty(0)] * len(inputs)
+
+    def keep(request: Any, number: int) -> None:
+        outputs[number] = np.array(request.get_output_tensor(0).data)
+
+    queue.set_callback(keep)
+    for number, batch in enumerate(inputs):
+        queue.start_async({0: batch}, number)
+    queue.wait_all()
+    return np.concatenate(outputs)
+
+
+def pull_export(address: Address, precision: str) -> Path | None:
+    """Download the export in a repository on the Hub; None if it has none.
+
+    Only the files that its description lists are downloaded, and checked by their hashes: the
+    graphs, the tokenizer, and the checkpoint's own weights. HubError if that fails.
     """
     snapshot, home = _pull_description(address, precision)
     if snapshot is None:
         return None
     files = _read(snapshot.folder / home)["files"]
-    # "../../tokenizer.json" is a file of the repository; what leaves it is refused.
+    # "../../tokenizer.json" is inside the repository; a path that leaves it is refused.
     fetch_checked(snapshot, {posixpath.normpath(home / name): files[name] for name in files})
     return snapshot.folder / home
 
@@ -190,13 +233,13 @@ def _pull_description(address: Address, precision: str) -> tuple[Snapshot | None
 def exported_fingerprint(folder: Path) -> str | None:
     """The fingerprint of the checkpoint whose export is in a folder; None if there is none.
 
-    The description alone is read. CheckpointError if it is none.
+    Only the description is read. CheckpointError if it is malformed.
     """
-    return _read(folder)["parent"] if (folder / DESCRIPTION).is_file() else None
+    return str(_read(folder)["parent"]) if (folder / DESCRIPTION).is_file() else None
 
 
 def pulled_fingerprint(address: Address, precision: str = "float32") -> str | None:
-    """The same of an export in a repository on the Hub; the description alone is fetched."""
+    """The same for an export on the Hub, of which only the description is downloaded."""
     snapshot, home = _pull_description(address, precision)
     return exported_fingerprint(snapshot.folder / home) if snapshot else None
 
@@ -204,7 +247,7 @@ def pulled_fingerprint(address: Address, precision: str = "float32") -> str | No
 def _read(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
+        described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if described["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format version {described['format_version']}")
         if not isinstance(described["parent"], str):
@@ -214,29 +257,31 @@ def _read(folder: Path) -> dict[str, Any]:
         if unchecked:
             raise ValueError(f"no hash of {unchecked[0]}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is no export ({error}). {_mend(folder)}") from error
+        raise CheckpointError(f"{file} is no export ({error}). {_how_to_repair(folder)}") from error
     return described
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """CheckpointError unless each file, the checkpoint's own among them, has its hash."""
+    """Raise CheckpointError unless every file, also of the checkpoint, has its hash."""
     place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
     notes = Notes(folder, f"export--{place}")
     for name, expected in files.items():
         try:
             agrees = notes.agree(name, expected)
         except OSError as error:
-            raise CheckpointError(f"{folder / name} is missing. {_mend(folder)}") from error
+            raise CheckpointError(
+                f"{folder / name} is missing. {_how_to_repair(folder)}"
+            ) from error
         if not agrees:
             raise CheckpointError(
                 f"{(folder / name).resolve()} is not the file that {folder} was exported with "
                 f"(SHA-256 {sha256_of(folder / name)[:12]}, expected {expected[:12]}). "
-                f"{_mend(folder)}"
+                f"{_how_to_repair(folder)}"
             )
     notes.write()
 
 
-def _mend(folder: Path) -> str:
+def _how_to_repair(folder: Path) -> str:
     return (
         f"Export again: python scripts/export_encoder.py --model …, or delete {folder} to go "
         f"without."
@@ -248,7 +293,7 @@ def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weights(folder: Path, pieces: Sequence[Sequence[Any]]) -> np.ndarray:
-    """A tower's weights put together from the files they lie in, uint8 (bytes,)."""
+    """Assemble a tower's weights from the files they lie in, uint8 (bytes,)."""
     listed = [Piece(*piece) for piece in pieces]
     weights = np.empty(sum(piece.size for piece in listed), np.uint8)
     maps = {f: np.memmap(folder / f, np.uint8, "r") for f in {piece.file for piece in listed}}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval import __version__
-from retrieval.encoders import label_of
+from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, reason_of
 from retrieval.hub import (
     Address,
@@ -77,8 +77,13 @@ class Manifest:
         return self.n_gifs if self.index_rows == "gifs" else self.n_frames
 
     @property
+    def encoder_checkpoint(self) -> Checkpoint:
+        """The checkpoint of the encoder that embedded the frames."""
+        return Checkpoint.parse(self.checkpoint, self.pretrained)
+
+    @property
     def checkpoint_label(self) -> str:
-        return label_of(self.checkpoint, self.pretrained)
+        return self.encoder_checkpoint.label
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ tokenizer = open_clip.get_tokenizer("hf-hub:{repo_id}")
 ```
 
 ```python
-from retrieval.encoder import load_encoder  # CLIP reaction search
+from retrieval.encoders import load_encoder  # CLIP reaction search
 
 encoder = load_encoder("hf-hub:{repo_id}")
 ```
@@ -240,7 +240,7 @@ def _limits(manifest: Manifest, records: Sequence[Record]) -> str:
         limits.append(
             f"The licence of {unknown:,} GIFs is not known. Do not assume that they may be used."
         )
-    if manifest.checkpoint.startswith("local-dir:"):
+    if manifest.encoder_checkpoint.kind == "folder":
         limits.append("The checkpoint is a folder on the machine that built it.")
     return "".join(f"- {limit}\n" for limit in limits)
 

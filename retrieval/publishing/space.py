@@ -14,22 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from retrieval.encoders import (
-    CHECKPOINTS,
-    HF_HUB,
-    LOCAL_DIR,
-    PRESETS,
-    checkpoint_folder,
-    export_folder,
-    label_of,
-    split_label,
-)
+from retrieval.encoders import CHECKPOINTS, HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.openvino import exported_fingerprint, pulled_fingerprint
 from retrieval.errors import SpaceError
 from retrieval.hub import Address, Files, is_address, size_of
 from retrieval.library import MANIFEST, Bundle, Manifest, is_web_address, manifest_at
 from retrieval.output import require_empty
-from retrieval.paths import ROOT
+from retrieval.paths import PACKAGE, ROOT
 
 WORKDIR = "/app"  # of space/Dockerfile
 TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
@@ -112,26 +103,31 @@ def model_on_hub(checkpoint: str) -> list[str]:
     >>> model_on_hub("hf-hub:me/clip@v2"), model_on_hub("local-dir:artifacts/mine")
     (['me/clip'], [])
     """
-    if checkpoint.startswith(HF_HUB):
-        return [Address.parse(checkpoint).repo_id]
-    return [HUB_MODELS[checkpoint]] if checkpoint in HUB_MODELS else []
+    parsed = Checkpoint.parse(checkpoint)
+    if parsed.address:
+        return [parsed.address.repo_id]
+    return [HUB_MODELS[parsed.name]] if parsed.name in HUB_MODELS else []
 
 
 def _own_files() -> dict[str, Path | bytes]:
     """The page with what it reads, and the files of space/ at the top."""
-    names = [*TEXTS, *_code()]
-    names += [str(p.relative_to(ROOT)) for p in _files_in(ROOT / "data" / "licenses")]
+    texts = [ROOT / name for name in TEXTS] + _files_in(ROOT / "data" / "licenses")
+    files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
+    files |= _code()
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
-    files: dict[str, Path | bytes] = {name: ROOT / name for name in names}
-    files[str(card.relative_to(ROOT))] = card
+    files["retrieval/checkpoints/mini/README.md"] = card
     return files | {name: ROOT / "space" / name for name in TOP_FILES}
 
 
-def _code() -> list[str]:
+def _code() -> dict[str, Path]:
     """The page's scripts and the package, but for training; checkpoints go up as needed."""
-    files = [ROOT / "app.py", *(ROOT / "views").glob("*.py"), *(ROOT / "retrieval").rglob("*.py")]
-    names = (file.relative_to(ROOT).as_posix() for file in files)
-    return sorted(name for name in names if not name.startswith("retrieval/training/"))
+    page = [ROOT / "app.py", *(ROOT / "views").glob("*.py")]
+    files = {file.relative_to(ROOT).as_posix(): file for file in page}
+    for file in PACKAGE.rglob("*.py"):
+        inside = file.relative_to(PACKAGE)
+        if inside.parts[0] not in ("training", "shipped"):
+            files[f"retrieval/{inside.as_posix()}"] = file
+    return files
 
 
 def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
@@ -154,30 +150,29 @@ def _checkpoint_files(
 
     None go up for one whose export lies in a repository of the Hub: the Space pulls it.
     """
-    name, pretrained = manifest.checkpoint, manifest.pretrained
-    if model:
-        if is_address(model):
-            raise SpaceError(f"{model} is no checkpoint; one on the Hub is {HF_HUB}OWNER/NAME")
-        name, pretrained = split_label(model)
-    on_hub = name.startswith(HF_HUB)
-    if on_hub and (found := pulled_fingerprint(Address.parse(name))):
-        _check_same(manifest, name, None, found)
+    if model and is_address(model):
+        raise SpaceError(f"{model} is no checkpoint; one on the Hub is {HF_HUB}OWNER/NAME")
+    checkpoint = Checkpoint.parse(model) if model else manifest.encoder_checkpoint
+    if checkpoint.address and (found := pulled_fingerprint(checkpoint.address)):
+        _check_same(manifest, checkpoint, found)
         return {}, model
-    export, folder = export_folder(name, pretrained, "float32"), checkpoint_folder(name)
+    export, folder = checkpoint.export_folder("float32"), checkpoint.folder
     if folder and not folder.is_dir():
         raise SpaceError(
-            f"The bundle's checkpoint {name} lies in {folder}, which is not there. Say where it "
-            f"is: --model {LOCAL_DIR}FOLDER"
+            f"The bundle's checkpoint {checkpoint} lies in {folder}, which is not there. Say "
+            f"where it is: --model {LOCAL_DIR}FOLDER"
         )
     found = exported_fingerprint(export)
     if found:
-        _check_same(manifest, name, pretrained, found)
+        _check_same(manifest, checkpoint, found)
     elif not torch:
-        lacks = "has no export in its repository or here" if on_hub else "is not exported here"
+        lacks = "is not exported here"
+        if checkpoint.address:
+            lacks = "has no export in its repository or here"
         raise SpaceError(
-            f"The bundle needs the checkpoint {label_of(name, pretrained)}, which {lacks}, and a "
+            f"The bundle needs the checkpoint {checkpoint}, which {lacks}, and a "
             f"Space has no PyTorch to run it with. Export it: python scripts/export_encoder.py "
-            f"{_as_options(name, pretrained)}, or build with PyTorch: --torch"
+            f"{checkpoint.options}, or build with PyTorch: --torch"
         )
     if folder:
         to = f"retrieval/checkpoints/{folder.name}"
@@ -187,23 +182,19 @@ def _checkpoint_files(
         files = {f"{to}/exported/{export.name}/{p.name}": p for p in _files_in(export)}
     else:
         return {}, model  # open_clip fetches it there, too
-    known = name in PRESETS and folder is not None  # by that name the Space finds it, too
+    known = checkpoint.preset and folder  # by that name the Space finds it, too
     return dict(files), model if known else f"{LOCAL_DIR}{WORKDIR}/{to}"
 
 
-def _check_same(manifest: Manifest, name: str, pretrained: str | None, found: str) -> None:
+def _check_same(manifest: Manifest, checkpoint: Checkpoint, found: str) -> None:
     if found != manifest.fingerprint:
         raise SpaceError(
             f"The bundle was built with {manifest.checkpoint_label} (fingerprint "
-            f"{manifest.fingerprint[:12]}), and {label_of(name, pretrained)} (fingerprint "
+            f"{manifest.fingerprint[:12]}), and {checkpoint} (fingerprint "
             f"{found[:12]}) is another checkpoint. Say where that one is: --model …, or build "
             f"the bundle anew: python scripts/build_index.py SOURCE --out BUNDLE "
-            f"{_as_options(name, pretrained)}"
+            f"{checkpoint.options}"
         )
-
-
-def _as_options(name: str, pretrained: str | None) -> str:
-    return f"--model {name}{f' --pretrained {pretrained}' if pretrained else ''}"
 
 
 def _files_in(folder: Path) -> list[Path]:

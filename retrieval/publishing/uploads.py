@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.encoders import LOCAL_DIR, PRESETS, checkpoint_folder, export_folder
+from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, CheckpointError
 from retrieval.hub import Files, sha256_of
 from retrieval.library import MANIFEST, Bundle, is_web_address, read_whole
@@ -70,7 +70,7 @@ def _warnings(bundle: Bundle) -> list[str]:
             f"{here:,} of {n:,} GIFs are not in the bundle but files of this machine, which "
             f"others will not see. To take them along, build it with --copy-media."
         )
-    if bundle.manifest.checkpoint.startswith(LOCAL_DIR):
+    if bundle.manifest.encoder_checkpoint.kind == "folder":
         warnings.append(
             f"The bundle was built with {bundle.manifest.checkpoint}, which others do not have. "
             f"Publish it (python scripts/publish_model.py {bundle.manifest.checkpoint} "
@@ -79,7 +79,7 @@ def _warnings(bundle: Bundle) -> list[str]:
     return warnings
 
 
-def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
+def checkpoint_files(name: Checkpoint | str, repo_id: str, staging: Path) -> Publication:
     """The files of `mini` or a local-dir: checkpoint, as open_clip loads them from the Hub.
 
     They are written to a folder in `staging`, which is to be kept until they have gone up.
@@ -88,13 +88,14 @@ def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
     from retrieval.encoders.export import export_encoder
     from retrieval.encoders.open_clip import CONFIG, OpenClipEncoder, write_whole
 
-    folder = checkpoint_folder(name)
+    checkpoint = Checkpoint.parse(name)
+    folder = checkpoint.folder
     if folder is None:
         raise CheckpointError(
-            f"{name} is no checkpoint of this machine, but one that open_clip fetches. Expected "
-            f"mini or local-dir:PATH."
+            f"{checkpoint} is no checkpoint of this machine, but one that open_clip downloads. "
+            f"Expected mini or local-dir:PATH."
         )
-    original = OpenClipEncoder(name)
+    original = OpenClipEncoder(checkpoint)
     out = staging / repo_id.rpartition("/")[2]
     out.mkdir(parents=True)
     for file in sorted(folder.iterdir()):
@@ -104,23 +105,22 @@ def checkpoint_files(name: str, repo_id: str, staging: Path) -> Publication:
     config = self_contained(json.loads((folder / CONFIG).read_text("utf-8")), folder, repo_id)
     text = json.dumps(config, indent=2, ensure_ascii=False)
     (out / CONFIG).write_text(text + "\n", encoding="utf-8")
-    staged_name = f"{LOCAL_DIR}{out}"
-    staged = OpenClipEncoder(staged_name)
+    staged = OpenClipEncoder(Checkpoint.of_folder(out))
     if staged.fingerprint != original.fingerprint:
         raise CheckpointError(
-            f"{name} would be another checkpoint on the Hub (fingerprint "
+            f"{checkpoint} would be another checkpoint on the Hub (fingerprint "
             f"{staged.fingerprint[:12]}, here {original.fingerprint[:12]}). This is a mistake in "
-            f"retrieval/publish.py: please report it."
+            f"retrieval/publishing/uploads.py: please report it."
         )
     warnings, exported = [], True
     try:
-        export_encoder(staged, export_folder(staged_name, None, "float32"))
+        export_encoder(staged, staged.checkpoint.export_folder("float32"))
     except CheckpointError as error:
         exported = False
         warnings.append(f"Without an export, so that it needs torch: {error}")
     readme = folder / CARD
     card = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-    license = PRESETS[name].license if name in PRESETS else ""
+    license = checkpoint.preset.license if checkpoint.preset else ""
     if not license and "license" not in split_front_matter(card)[0]:
         warnings.append(
             f"{folder} does not say the licence of the checkpoint. To say it, begin its "

@@ -32,7 +32,8 @@ class Ranker:
         """Return (scores, numbers) of the top_k GIFs; with `fold`, of one GIF per group."""
         n = top_k + (GIFS_PER_FOLDED * top_k if fold else 0)
         while True:
-            scores, gifs = self._nearest(query, n, allowed)
+            search = self._index.search if self._has_means else self._search_best_frames
+            scores, gifs = search(query, n, allowed)
             passing = int(np.count_nonzero(scores >= least))
             is_all = len(gifs) < n or passing < len(gifs)
             scores, gifs = scores[:passing], gifs[:passing]
@@ -44,12 +45,10 @@ class Ranker:
                 return scores[:top_k], gifs[:top_k]
             n *= 4
 
-    def _nearest(
+    def _search_best_frames(
         self, query: np.ndarray, n: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (scores, numbers) of the n best GIFs; fewer only if fewer are allowed."""
-        if self._has_means:
-            return self._index.search(query, n, allowed)
+        """Return (scores, numbers) of the n GIFs with the best frames, or of all that are allowed."""
         gif_of_row = self._frames.gif_numbers
         n_frames = FRAMES_PER_GIF * n
         while True:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from retrieval.encoders import Encoder, load_encoder, split_label
+from retrieval.encoders import Encoder, load_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import (
@@ -213,6 +213,4 @@ class Searcher:
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:
     """Load the encoder named by the bundle's manifest, or by `checkpoint`, a label such as
     "mini", "ViT-B-32/laion2b_s34b_b79k" or "hf-hub:me/clip"."""
-    if not checkpoint:
-        return load_encoder(bundle.manifest.checkpoint, bundle.manifest.pretrained)
-    return load_encoder(*split_label(checkpoint))
+    return load_encoder(checkpoint or bundle.manifest.encoder_checkpoint)

@@ -1,14 +1,16 @@
 """The web page's logic, without Streamlit."""
 
+from retrieval.web.catalog import filter_choices
 from retrieval.web.feedback import (
     Summary,
     Tally,
     Vote,
-    in_words,
-    keep_vote,
-    now,
+    VoteLog,
+    question_as_text,
     read_votes,
+    save_vote,
     summarize,
+    timestamp,
 )
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import near_duplicates, overview, project, sample_of
@@ -22,8 +24,8 @@ from retrieval.web.routes import (
     media_file,
     png_of,
 )
-from retrieval.web.settings import Settings
-from retrieval.web.translations import LANGUAGES, say
+from retrieval.web.settings import Settings, current_settings
+from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import Uploads, embed_upload, read_uploads
 from retrieval.web.visitors import without_paths
@@ -41,22 +43,25 @@ __all__ = [
     "Tally",
     "Uploads",
     "Vote",
+    "VoteLog",
     "check_frame",
+    "current_settings",
     "embed_upload",
+    "filter_choices",
     "find_file",
-    "in_words",
-    "keep_vote",
     "loading",
     "media_file",
     "near_duplicates",
-    "now",
     "overview",
     "png_of",
     "project",
+    "question_as_text",
     "read_uploads",
     "read_votes",
     "sample_of",
-    "say",
+    "save_vote",
     "summarize",
+    "timestamp",
+    "translate",
     "without_paths",
 ]

@@ -1,14 +1,13 @@
-"""What people say of the reactions they got: kept as lines of a file, read back, counted.
+"""Visitors' votes on results: append to a file, read, summarize.
 
-    DATA/votes.jsonl    a vote a line, appended as it is given
+    DATA/votes.jsonl    one vote per line
 
-Kept is what was asked, in words, and which GIF does or does not answer it: nothing of who
-asked, no address, no session, no picture. Nothing is trained or ranked by it here.
+A vote stores the question as text and whether one GIF answers it. It stores nothing about
+the visitor: no address, no session, no picture. Votes do not change the ranking.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,25 +16,27 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
 from retrieval.errors import FeedbackError
 
 VOTES = "votes.jsonl"
-MAX_BYTES = 50_000_000  # of that file: some 100,000 votes, whatever a busy or hostile crowd does
-WORST = 10  # messages that a summary names
+MAX_BYTES = 50_000_000  # of the file: about 100,000 votes, so that no crowd fills the disk
+WORST = 10  # messages in a summary
+LOCK_POLL_S = 0.01  # between two attempts to lock the file
 
 
 @dataclass(frozen=True)
 class Vote:
-    """Whether one GIF fits what was asked, and how the search came to show it.
+    """Whether one GIF answers a question, and the search that ranked it.
 
-    `when` is the moment of the first answer. Who changes their mind is kept as another line
-    with the same `when`, `message` and `gif_id`: of such lines, the last counts. Two people
-    hardly share a microsecond, so that neither overrules the other, and none needs a name; the
-    same person on another visit is another voter.
+    A changed answer is another line with the same `when`, `message` and `gif_id`; of those the
+    last one counts. `when`, to the microsecond, stands in for the voter's identity: two voters
+    practically never share it. The same person on another visit is another voter.
     """
 
-    when: str  # UTC, ISO 8601, to the microsecond
-    message: str  # what was asked (in_words)
+    when: str  # of the first answer: UTC, ISO 8601, with microseconds
+    message: str  # the question as text (question_as_text)
     gif_id: str
     title: str
     rank: int  # from 1
@@ -47,53 +48,56 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What was read back: the votes that count, by the time of their last line, and the damage."""
+class VoteLog:
+    """The contents of a votes file: the valid votes in file order, and the damaged lines."""
 
     votes: Sequence[Vote]
-    damaged: Sequence[str]  # a sentence for each line that is no vote
+    damaged: Sequence[str]  # one sentence per line that is not a vote
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Votes that have something in common."""
+    """The number of votes in a group, and of those that fit."""
 
-    of: Mapping[str, str | int]  # what that is
+    of: Mapping[str, str | int]  # the values that define the group
     n_votes: int
     n_fit: int
 
     @property
     def share(self) -> float:
-        """The share that fit, from 0 to 1; 0 of none."""
+        """The share of votes that fit, 0 to 1; 0 if there are none."""
         return self.n_fit / self.n_votes if self.n_votes else 0.0
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What votes say. They are of what people chose to look at: no share is a hit rate."""
+    """Votes by rank, search and message.
+
+    People vote on results that they chose to look at, so no share here is a hit rate.
+    """
 
     total: Tally
-    by_rank: Sequence[Tally]  # from the first rank on
+    by_rank: Sequence[Tally]  # rank 1 first
     by_search: Sequence[Tally]  # by bundle, checkpoint and pooling, most votes first
-    worst: Sequence[Tally]  # the messages with the most misses, at most WORST
+    worst: Sequence[Tally]  # messages with the most misses, at most WORST
 
 
-def now() -> str:
-    """The moment, as a vote has it."""
+def timestamp() -> str:
+    """The current time, for `Vote.when`."""
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
 
 
-def in_words(
+def question_as_text(
     messages: Iterable[str] = (), *, negative: str = "", picture: bool = False, like: str = ""
 ) -> str:
-    """What was asked as one text: messages a line each, then what else there was.
+    """A question as text: one message per line, then notes on the rest of the question.
 
-    A picture is only mentioned, for there may be people in it; `like` is the title of a GIF
-    of the library.
+    A picture is only mentioned, because it may show people; `like` is the title of a GIF of
+    the library.
 
-    >>> in_words(["so tired"], negative="angry", picture=True)
+    >>> question_as_text(["so tired"], negative="angry", picture=True)
     'so tired (a picture) (not: angry)'
-    >>> in_words(like="crying face")
+    >>> question_as_text(like="crying face")
     '(like: crying face)'
     """
     notes = [
@@ -104,39 +108,42 @@ def in_words(
     return " ".join(part for part in ["\n".join(messages), *notes] if part)
 
 
-def keep_vote(data: Path, vote: Vote) -> None:
-    """Append a vote to the file in `data`; the folder is made, the file is its owner's to read.
+def save_vote(data: Path, vote: Vote) -> None:
+    """Append a vote to the file in `data`, creating both; only the owner may read the file.
 
-    Many processes may do so at once. FeedbackError if the folder cannot be written to, or the
-    file has grown to MAX_BYTES.
+    Safe to call from several processes at once. FeedbackError if the folder is not writable
+    or the file has reached MAX_BYTES.
     """
     line = (json.dumps(asdict(vote), ensure_ascii=False) + "\n").encode()
     path = data / VOTES
     try:
         data.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags, 0o600)
         try:
             _append(descriptor, line, path)
         finally:
-            os.close(descriptor)  # and with it the lock
+            os.close(descriptor)  # releases the lock
     except OSError as error:
         raise FeedbackError(
             f"The answer cannot be kept in {data} ({error.strerror or error}). Set REACTION_DATA "
-            f"to a folder that can be written to, with space on its disk."
+            f"to a writable folder on a disk with free space."
         ) from error
 
 
 def _append(descriptor: int, line: bytes, path: Path) -> None:
-    """The whole line or nothing, behind whatever is there."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        line = b"\n" + line  # a writer died within the line before: damage stays on its own line
+    """Append the whole line, or nothing."""
+    lock_descriptor(descriptor, poll_interval=LOCK_POLL_S)
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            line = b"\n" + line  # a writer died within the last line: keep the damage on that line
     if size + len(line) > MAX_BYTES:
         raise FeedbackError(
             f"The answer was not kept: {path} has {size / 1e6:.1f} MB, and "
-            f"{MAX_BYTES / 1e6:.0f} MB is the most it may have. Move it away; a new one begins: "
-            f"mv {path} {path.with_name(f'{now()[:10]}-{VOTES}')}"
+            f"{MAX_BYTES / 1e6:.0f} MB is the most it may have. Move it away to start a new one: "
+            f"mv {path} {path.with_name(f'{timestamp()[:10]}-{VOTES}')}"
         )
     written = os.write(descriptor, line)
     if written < len(line):
@@ -144,23 +151,22 @@ def _append(descriptor: int, line: bytes, path: Path) -> None:
         raise OSError(f"{written} of {len(line)} bytes fit on the disk")
 
 
-def read_votes(data: Path) -> Kept:
-    """The votes that count in a folder, and what of its file is damaged.
+def read_votes(data: Path) -> VoteLog:
+    """Read the votes file of a folder; of a changed answer, the last line counts.
 
-    Where people changed their minds, their last line is the one. FeedbackError if there is
-    no file, or it cannot be read.
+    FeedbackError if there is no file, or it cannot be read.
     """
     path = data / VOTES
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError as error:
         raise FeedbackError(
-            f"No votes in {data}. They are asked for where the page runs with "
-            f"REACTION_FEEDBACK=on, and kept in the folder that REACTION_DATA names."
+            f"No votes in {data}. The page collects votes when it is served with "
+            f"REACTION_FEEDBACK=on, in the folder that REACTION_DATA names."
         ) from error
     except OSError as error:
         raise FeedbackError(
-            f"{path} cannot be read ({error.strerror}). Name the folder with the votes: --data"
+            f"{path} cannot be read ({error.strerror}). Pass the folder with the votes: --data"
         ) from error
     votes: dict[tuple[str, str, str], Vote] = {}
     damaged = []
@@ -175,7 +181,7 @@ def read_votes(data: Path) -> Kept:
         key = (vote.when, vote.message, vote.gif_id)
         votes.pop(key, None)
         votes[key] = vote
-    return Kept(list(votes.values()), damaged)
+    return VoteLog(list(votes.values()), damaged)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -184,19 +190,19 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _parse(line: bytes) -> Vote:
-    """ValueError unless the line is a vote: JSON with these fields, each of its type."""
+    """Parse a line. ValueError unless it is a JSON object with a vote's fields and types."""
     row: Any = json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("no JSON object")
     for field in fields(Vote):
         value = row.get(field.name)
-        if type(value) not in _TYPES[str(field.type)]:  # isinstance takes true for an int
+        if type(value) not in _TYPES[str(field.type)]:  # isinstance(True, int) is true
             raise ValueError(f"{field.name} is {value!r}; expected {field.type}")
     return Vote(**{field.name: row[field.name] for field in fields(Vote)})
 
 
 def summarize(votes: Sequence[Vote]) -> Summary:
-    """Count the votes: all, by rank, by what searched, and where they missed most."""
+    """Count the votes: in total, by rank, by search, and the messages with the most misses."""
     by_message = _tally(votes, lambda vote: {"message": vote.message})
     by_search = _tally(
         votes,
@@ -214,12 +220,12 @@ def summarize(votes: Sequence[Vote]) -> Summary:
     )
 
 
-def _tally(votes: Iterable[Vote], common: Callable[[Vote], Mapping[str, str | int]]) -> list[Tally]:
-    """A tally for each thing that votes have in common, in the order of the votes."""
+def _tally(votes: Iterable[Vote], key: Callable[[Vote], Mapping[str, str | int]]) -> list[Tally]:
+    """Group the votes by the values of `key`, in the order of their first vote."""
     groups: dict[tuple[str | int, ...], list[Vote]] = {}
     for vote in votes:
-        groups.setdefault(tuple(common(vote).values()), []).append(vote)
+        groups.setdefault(tuple(key(vote).values()), []).append(vote)
     return [
-        Tally(common(group[0]), len(group), sum(vote.fits for vote in group))
+        Tally(key(group[0]), len(group), sum(vote.fits for vote in group))
         for group in groups.values()
     ]

@@ -41,9 +41,10 @@ class OneThreadEncoder:
     def __init__(self, encoder: Encoder):
         self._encoder = encoder
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        self.name, self.pretrained, self.label = encoder.name, encoder.pretrained, encoder.label
+        self.checkpoint, self.label = encoder.checkpoint, encoder.label
         self.dim, self.fingerprint = encoder.dim, encoder.fingerprint
-        self.precision, self.prepare = encoder.precision, encoder.prepare
+        self.precision, self.precision_note = encoder.precision, encoder.precision_note
+        self.prepare = encoder.prepare
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return self._in_batches(self._encoder.encode_images, images)

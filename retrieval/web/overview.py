@@ -55,7 +55,7 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
     perplexity = min(20.0, (n - 1) / 3)
     places = TSNE(metric="cosine", perplexity=perplexity, init="random", random_state=seed)
-    return places.fit_transform(vectors).astype(np.float32)
+    return np.asarray(places.fit_transform(vectors), np.float32)
 
 
 def sample_of(records: Sequence[Record], n: int = MAX_MAPPED, seed: int = 0) -> list[int]:

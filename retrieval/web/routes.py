@@ -1,9 +1,9 @@
-"""A bundle's GIFs and their frames, as what a web server answers with.
+"""The GIFs of a bundle and their frames, as the server's routes return them.
 
-Looked up in the catalogue alone: no encoder and no index is loaded for it. A bundle may be
-somebody else's, so its catalogue is not trusted: what is served is a regular file, media by
-its content, that lies in the bundle, or in a folder from which this user built the bundle on
-this machine (retrieval.library.local_builds). No error here names a path.
+A lookup reads the catalogue only; no encoder or index is loaded. A bundle may come from
+somebody else, so its catalogue is not trusted. Served are regular files whose content is
+media, inside the bundle or inside a folder from which this user built the bundle on this
+machine (retrieval.library.local_builds). No error message here contains a path.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from retrieval.library import (
     folders_of,
     is_web_address,
     media_path,
-    read_catalog,
     read_frame_indices,
     read_manifest,
 )
 from retrieval.media import Limits, Stop, media_suffix, read_frames
+from retrieval.web.catalog import catalog_version, library_records
 from retrieval.web.turns import Job, SharedJobs, Turns
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif
 STILL_ROUTE = "/still"  # /still/ID/FRAME.png
-STILL_SIDE = 256  # pixels at most: what a card or a strip shows
-# A library may have been built with wider bounds than the default. What a frame costs is
-# bounded nevertheless.
+STILL_SIDE = 256  # pixels, width and height at most: enough for a card or a frame strip
+# A library may have been built with wider limits than the default; the cost of decoding one
+# frame stays limited.
 LIMITS = Limits(
     max_bytes=200_000_000,
     max_pixels=50_000_000,
@@ -52,11 +52,12 @@ LIMITS = Limits(
 )
 STILL_CACHE_BYTES = 40_000_000
 
-# A processor stays free for searches.
-STILLS_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)
+STILLS_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)  # one core stays free for searches
 STILLS_WAITING = 64  # the frames of a few pages of results
 
-_HEAD_BYTES = 256  # what media_suffix looks at
+_HEAD_BYTES = 256  # read by media_suffix
+# Without waiting, where the system has such a flag: opening a pipe would wait for its writer.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MEDIA_TYPES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
@@ -70,7 +71,7 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True)
 class MediaFile:
-    """A file that may be served, and what it is by its content."""
+    """A file that may be served, with the media type of its content."""
 
     path: Path
     suffix: str  # ".gif", ".webp", …
@@ -82,19 +83,21 @@ class MediaFile:
 
 
 def find_file(where: Path | str, gif_id: str) -> MediaFile:
-    """The file of a GIF of the bundle; MediaError if there is none that may be served.
+    """The file of a GIF of the bundle. MediaError if there is none that may be served.
 
     BundleError while a bundle on the Hub has not been opened.
     """
-    bundle = folder_of(where)
-    record = _records(bundle, _version(bundle)).get(gif_id)
+    record = library_records(where).get(gif_id)
     if record is None:
         raise MediaError(f"No GIF {gif_id[:12]} in this library.")
-    return media_file(bundle, record, pulled=is_address(where))
+    return media_file(folder_of(where), record, pulled=is_address(where))
 
 
 def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
-    """The record's file; MediaError if there is none, or it may not be served."""
+    """The record's file. MediaError if there is none, or it may not be served.
+
+    `pulled`: the bundle comes from the Hub.
+    """
     place = media_path(bundle, record, pulled=pulled)
     if not place or is_web_address(place):
         raise MediaError(f"GIF {record.id[:12]} is not a file of this library.")
@@ -104,14 +107,13 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
             raise MediaError(
                 f"GIF {record.id[:12]} lies outside of this library, which was not built here."
             )
-        # Opening a pipe would wait for its other end.
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        file = os.open(path, _READ_FLAGS)
         try:
             facts = os.fstat(file)
             suffix = media_suffix(os.read(file, _HEAD_BYTES)) if stat.S_ISREG(facts.st_mode) else ""
         finally:
             os.close(file)
-    except (OSError, ValueError, RuntimeError) as error:  # also NULs, and links in a circle
+    except (OSError, ValueError, RuntimeError) as error:  # also a NUL in a path, a circle of links
         raise MediaError(f"The file of GIF {record.id[:12]} cannot be read.") from error
     if not suffix:
         raise MediaError(f"The file of GIF {record.id[:12]} is no picture and no film.")
@@ -119,11 +121,11 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
 
 
 def _may_serve(bundle: Path, record: Record, path: str, pulled: bool) -> bool:
-    if pulled:  # the Hub's cache holds links, whose targets were checked by their hash
-        return record.uri in _manifest_files(bundle, _version(bundle))
+    if pulled:  # the Hub's cache contains links to files whose hashes were verified
+        return record.uri in _manifest_files(bundle, catalog_version(bundle))
     if _is_within(path, os.path.realpath(bundle)):
         return True
-    folders = folders_of(_catalog_sha256(bundle, _version(bundle)))
+    folders = folders_of(_catalog_sha256(bundle, catalog_version(bundle)))
     return any(_is_within(path, folder) for folder in folders)
 
 
@@ -132,20 +134,11 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def check_frame(where: Path | str, gif_id: str, frame: int) -> None:
-    """MediaError unless the frame is one of those that were embedded."""
+    """MediaError unless this frame of the GIF was embedded."""
     bundle = folder_of(where)
-    frames = _frame_indices(bundle, _version(bundle)).get(gif_id)
+    frames = _frame_indices(bundle, catalog_version(bundle)).get(gif_id)
     if frames is None or frame not in frames:
         raise MediaError(f"Frame {frame} of GIF {gif_id[:12]} is not indexed.")
-
-
-def _version(bundle: Path) -> int:
-    return (bundle / CATALOG).stat().st_mtime_ns
-
-
-@lru_cache(maxsize=2)
-def _records(bundle: Path, version: int) -> dict[str, Record]:
-    return {record.id: record for record in read_catalog(bundle / CATALOG)}
 
 
 @lru_cache(maxsize=2)
@@ -164,27 +157,27 @@ def _manifest_files(bundle: Path, version: int) -> Mapping[str, object]:
 
 
 class Stills:
-    """Frames as PNG, decoded a few at a time, each once however many ask for it."""
+    """Frames as PNG: few are decoded at a time, each once for all concurrent requests."""
 
     def __init__(self, at_once: int = STILLS_AT_ONCE, waiting: int = STILLS_WAITING):
         self._turns = Turns(at_once, waiting)
         self._jobs: SharedJobs[bytes] = SharedJobs()
         self._lock = threading.Lock()
-        self._made: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
-        self._made_bytes = 0
+        self._cache: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
+        self._cache_bytes = 0
 
-    def made(self, path: Path, frame: int) -> bytes | None:
-        """The still, if it was made a short while ago."""
+    def cached(self, path: Path, frame: int) -> bytes | None:
+        """The PNG, if it is in the cache."""
         with self._lock:
-            png = self._made.get((path, frame))
+            png = self._cache.get((path, frame))
             if png is not None:
-                self._made.move_to_end((path, frame))
+                self._cache.move_to_end((path, frame))
             return png
 
     def job(self, path: Path, frame: int) -> AbstractContextManager[Job[bytes]]:
-        """The job that makes the still, shared by all who ask for it.
+        """The job that decodes the frame, shared by concurrent requests.
 
-        It ends with BusyError if too many wait, MediaError if there is no such frame.
+        It fails with BusyError if too many jobs wait, MediaError if there is no such frame.
         """
 
         def work(stop: Stop) -> bytes:
@@ -197,10 +190,10 @@ class Stills:
 
     def _keep(self, path: Path, frame: int, png: bytes) -> None:
         with self._lock:
-            self._made_bytes += len(png) - len(self._made.get((path, frame), b""))
-            self._made[path, frame] = png
-            while self._made_bytes > STILL_CACHE_BYTES:
-                self._made_bytes -= len(self._made.popitem(last=False)[1])
+            self._cache_bytes += len(png) - len(self._cache.get((path, frame), b""))
+            self._cache[path, frame] = png
+            while self._cache_bytes > STILL_CACHE_BYTES:
+                self._cache_bytes -= len(self._cache.popitem(last=False)[1])
 
 
 def png_of(source: Path | bytes, frame: int, stop: Stop | None = None) -> bytes:

@@ -1,6 +1,6 @@
-"""Where things are by default, and what the environment may say instead.
+"""Settings of the page: the defaults, and the environment variables that override them.
 
-The README has the table of the variables.
+docs/settings.md documents the variables.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from retrieval.errors import SettingsError
@@ -19,44 +20,54 @@ _YES_NO = {"on": True, "1": True, "true": True, "off": False, "0": False, "false
 
 @dataclass(frozen=True)
 class Settings:
-    """What a page is served with: a field for each REACTION_… variable, in capitals."""
+    """The page's settings: field `x` is read from the environment variable REACTION_X."""
 
     index: Path | str = STARTER  # a bundle's folder, or its address on the Hub
-    checkpoint: str = ""  # where the bundle's checkpoint comes from; "": from where it says
-    feedback: bool = False  # whether people are asked if a reaction fits
-    data: Path = Path()  # where their answers are kept
-    max_files: int = 100  # that one person may upload
-    max_total_mb: int = 500  # of all that one person uploads
+    checkpoint: str = ""  # source of the bundle's checkpoint; "": the one the bundle names
+    feedback: bool = False  # whether visitors may vote on results
+    data: Path = Path()  # folder that stores the votes
+    max_files: int = 100  # uploads per visitor
+    max_total_mb: int = 500  # total size of a visitor's uploads
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """From the environment; SettingsError names the variable that makes no sense."""
+        """Read the environment. SettingsError names a variable whose value is invalid."""
 
-        def given(name: str) -> str:
+        def value_of(name: str) -> str:
             return environ.get(f"REACTION_{name}", "").strip()
 
         def number(name: str, default: int) -> int:
-            text = given(name) or str(default)
+            text = value_of(name) or str(default)
             if not text.isdecimal() or int(text) < 1:
-                raise _wrong(name, text, "a whole number, 1 or more")
+                raise _invalid(name, text, "a whole number, 1 or more")
             return int(text)
 
-        feedback = given("FEEDBACK").lower() or "off"
+        feedback = value_of("FEEDBACK").lower() or "off"
         if feedback not in _YES_NO:
-            raise _wrong("FEEDBACK", feedback, "on or off")
-        index = given("INDEX")
+            raise _invalid("FEEDBACK", feedback, "on or off")
+        index, data = value_of("INDEX"), value_of("DATA")
         return cls(
             index=(index if is_address(index) else Path(index)) if index else cls.index,
-            checkpoint=given("CHECKPOINT"),
+            checkpoint=value_of("CHECKPOINT"),
             feedback=_YES_NO[feedback],
-            data=Path(given("DATA")) if given("DATA") else _user_folder("DATA", ".local/share"),
+            data=Path(data) if data else _user_folder("DATA", ".local/share"),
             max_files=number("MAX_FILES", cls.max_files),
             max_total_mb=number("MAX_TOTAL_MB", cls.max_total_mb),
         )
 
 
-def _wrong(name: str, value: str, expected: str) -> SettingsError:
+@cache
+def current_settings() -> Settings:
+    """The settings of this process: the environment is read once, at the first call.
+
+    Tests that change the environment call `current_settings.cache_clear()`. An invalid
+    value raises SettingsError at every call.
+    """
+    return Settings.read()
+
+
+def _invalid(name: str, value: str, expected: str) -> SettingsError:
     return SettingsError(
-        f"REACTION_{name} is {value!r}; expected {expected}. Set it right in the environment, or "
-        f"leave it out."
+        f"REACTION_{name} is {value!r}; expected {expected}. Correct the environment variable, "
+        f"or unset it."
     )

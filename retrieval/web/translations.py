@@ -1,13 +1,13 @@
-"""The page's own words, in every language it speaks. Data, no logic but the lookup.
+"""The texts of the page in every language it is available in.
 
-Queries are not here: what a query may be written in is the checkpoint's affair.
+The language of queries is a matter of the checkpoint, not of this file.
 """
 
 from __future__ import annotations
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
-WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
+TEXTS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     "title": ("Search Reaction GIFs with CLIP", "CLIP으로 리액션 GIF 찾기"),
     "sentence": (
         "Type a message and get the animated reactions that answer it, found by their frames.",
@@ -25,7 +25,7 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
         "공통 공간에서 메시지를 모든 GIF의 프레임과 직접 비교합니다.",
     ),
     "examples": ("Examples", "예시"),
-    "examples_help": ("Pick one to see what it brings.", "하나를 골라 결과를 보세요."),
+    "examples_help": ("Pick one to see its results.", "하나를 골라 결과를 보세요."),
     "message": ("Write text you want to get reaction for", "리액션을 받고 싶은 글을 쓰세요"),
     "message_help": (
         "One message, up to 2,000 characters. Emoji count.",
@@ -39,7 +39,7 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     ),
     "not_weight": ("Weight of “but not”", "'빼고'의 비중"),
     "not_weight_help": (
-        "0 leaves it out, 1 counts it as much as the message.",
+        "0 ignores it, 1 gives it the weight of the message.",
         "0이면 무시하고 1이면 메시지와 같은 비중입니다.",
     ),
     "chat": ("A pasted chat", "붙여 넣은 대화"),
@@ -54,7 +54,7 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
     ),
     "picture_weight": ("Weight of the picture", "사진의 비중"),
     "picture_weight_help": (
-        "1 counts it as much as the message.",
+        "1 gives it the weight of the message.",
         "1이면 메시지와 같은 비중입니다.",
     ),
     "narrow": ("Narrow it", "결과 좁히기"),
@@ -204,7 +204,7 @@ WORDS: dict[str, tuple[str, str]] = {  # key: (English, Korean)
 }
 
 
-def say(language: str, key: str, **values: object) -> str:
-    """The words under a key in a language ("en", "ko"), with the values filled in."""
-    words = WORDS[key][list(LANGUAGES).index(language)]
-    return words.format(**values) if values else words
+def translate(language: str, key: str, **values: object) -> str:
+    """The text of a key in a language ("en", "ko"), with the values filled in."""
+    text = TEXTS[key][list(LANGUAGES).index(language)]
+    return text.format(**values) if values else text

@@ -1,0 +1,191 @@
+"""Build or update an index bundle from GIFs, pictures and short films.
+
+SOURCE is a folder (walked recursively: GIF, animated WebP, APNG, JPEG, PNG, MP4, WebM), a
+list of paths and addresses (.txt, .csv, .jsonl, .parquet), or dataset:NAME for a Hugging Face
+data set. Files that cannot be read are reported with the reason. A metadata.jsonl or
+metadata.csv in a folder, and the columns of a list or a data set (file_name, title, tags, emoji,
+source, license, attribution), describe the files. An update embeds only new and changed files.
+
+reaction-search build my-gifs/ --out index/mine --model siglip2
+reaction-search build urls.csv --out index/mine --copy-media
+reaction-search build dataset:owner/name --split train --out index/mine --copy-media
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+from retrieval.build import (
+    as_html,
+    as_json,
+    as_text,
+    build_index,
+    check_output,
+    check_report,
+    open_source,
+)
+from retrieval.cli.console import UsageError, progress_bar
+from retrieval.encoders import (
+    DEVICES,
+    PRECISIONS,
+    PRESETS,
+    RUNTIMES,
+    Checkpoint,
+    Encoder,
+    find_export,
+    load_encoder,
+)
+from retrieval.errors import BundleError, CheckpointError, HubOfflineError, StorageError
+from retrieval.library import DEFAULT_POOLING, KINDS, POOLINGS, read_manifest
+from retrieval.media import DEFAULT_FRAMES, Limits
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a folder, a list, or dataset:NAME")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="BUNDLE",
+        help="the bundle's folder: a new path, an empty folder, or a bundle to update; anything "
+        "else is refused, and files in it that do not belong to the bundle stay",
+    )
+    parser.add_argument(
+        "--model",
+        default="mini",
+        metavar="PRESET|NAME",
+        help=f"{', '.join(PRESETS)}, an open_clip name, local-dir:PATH or hf-hub:ORG/REPO",
+    )
+    parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to encode")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the image tower; auto: that of the bundle to update, else bfloat16 if it is "
+        "faster here and gives the same embeddings, else float32",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="auto: on a CPU the exported checkpoint, exported first if necessary",
+    )
+    parser.add_argument("--split", metavar="NAME", help="split of a data set")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=DEFAULT_FRAMES,
+        metavar="N",
+        help="most distinct frames to embed per GIF",
+    )
+    parser.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        default=DEFAULT_POOLING,
+        help="a GIF's score: that of its best frame, or of its mean embedding",
+    )
+    parser.add_argument(
+        "--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size"
+    )
+    parser.add_argument(
+        "--copy-media",
+        action="store_true",
+        help="copy the files into the bundle, so that it can be moved",
+    )
+    parser.add_argument("--fresh", action="store_true", help="embed all files again")
+    for bound in fields(Limits):
+        parser.add_argument(
+            f"--{bound.name.replace('_', '-')}",
+            type=int,
+            default=bound.default,
+            metavar="N",
+            help="decoding limit; files above it are skipped",
+        )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as HTML")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def execute(args: argparse.Namespace) -> None:
+    for name in ("frames", "limit"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} is {value}; expected 1 or more")
+
+    limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
+    source = open_source(args.source, split=args.split, limit=args.limit)
+    out = check_output(args.out, source, copy_media=args.copy_media)
+    if args.report:
+        check_report(args.report)
+    checkpoint = Checkpoint.parse(args.model, args.pretrained)
+    encoder = encoder_for(checkpoint, args.device, args.precision, args.runtime, out)
+    with progress_bar("indexing", "file") as progress:
+        report = build_index(
+            source,
+            args.out,
+            encoder,
+            frames=args.frames,
+            pooling=args.pooling,
+            copy_media=args.copy_media,
+            limits=limits,
+            index_kind=args.index_kind,
+            fresh=args.fresh,
+            progress=progress,
+        )
+    print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
+    if args.report:
+        write_report(as_html(report), args.report)
+
+
+def encoder_for(
+    checkpoint: Checkpoint, device: str, precision: str, runtime: str, out: Path
+) -> Encoder:
+    """The encoder to build with; exports the checkpoint first where encoding gets faster."""
+    if precision == "auto":
+        precision = precision_of(out, checkpoint) or precision
+    encoder = load_encoder(checkpoint, device=device, precision=precision, runtime=runtime)
+    exportable = runtime == "auto" and device in ("auto", "cpu") and precision != "int8"
+    if not exportable:
+        return encoder
+    with suppress(HubOfflineError):  # then open_clip holds the checkpoint from before
+        if find_export(checkpoint):
+            return encoder
+    from retrieval.encoders.export import export_encoder
+    from retrieval.encoders.open_clip import OpenClipEncoder
+
+    if not isinstance(encoder, OpenClipEncoder) or encoder.device != "cpu":
+        return encoder
+    print(f"Exporting {encoder.label} once, for encoding several times as fast …", file=sys.stderr)
+    if encoder.precision != "float32":  # its weights were rounded
+        encoder = OpenClipEncoder(checkpoint)
+    try:
+        export_encoder(encoder, checkpoint.export_folder("float32"))
+    except (CheckpointError, OSError) as error:
+        print(f"Encoding with torch: {error}", file=sys.stderr)
+        return load_encoder(checkpoint, device=device, precision=precision, runtime="torch")
+    return load_encoder(checkpoint, device=device, precision=precision)
+
+
+def write_report(page: str, file: Path) -> None:
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"The report cannot be written to {file}: {error.strerror}. The index is whole; name "
+            f"another file with --report and run it again, which embeds nothing."
+        ) from error
+
+
+def precision_of(out: Path, checkpoint: Checkpoint) -> str | None:
+    """The precision of the bundle at `out`, if it was built with this checkpoint."""
+    try:
+        manifest = read_manifest(out)
+    except BundleError:
+        return None
+    return manifest.precision if manifest.encoder_checkpoint == checkpoint else None

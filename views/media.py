@@ -1,0 +1,72 @@
+"""Where a browser gets a GIF or one of its frames: a URL of this server, or the bytes."""
+
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from retrieval.errors import MediaError, RetrievalError
+from retrieval.library import Bundle, Record, is_web_address
+from retrieval.search import Searcher
+from retrieval.web import GIF_ROUTE, STILL_ROUTE, MediaFile, Uploads, media_file, png_of
+from views.common import while_watched
+
+
+def media_of(record: Record, searcher: Searcher) -> MediaFile | None:
+    """The record's file; None if there is none that may be served."""
+    bundle = searcher.collection
+    if not isinstance(bundle, Bundle):
+        return None
+    try:
+        return media_file(bundle.path, record, pulled=bundle.origin is not None)
+    except (MediaError, OSError):
+        return None
+
+
+def gif_address(record: Record, searcher: Searcher) -> str | None:
+    """The GIF's URL, or its path where no server runs (AppTest); None if it cannot be shown."""
+    if is_web_address(record.uri):
+        return record.uri
+    file = media_of(record, searcher)
+    if file is None:
+        return None
+    origin = _server_origin()
+    return f"{origin}{GIF_ROUTE}/{record.id}{file.suffix}" if origin else str(file.path)
+
+
+def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str | None:
+    """One frame for `st.image`: a URL or PNG bytes; None if it cannot be shown."""
+    collection = searcher.collection
+    try:
+        if not isinstance(collection, Uploads):
+            return _still_address(record, frame, searcher)
+        place = st.empty()
+        return while_watched(lambda stop: collection.still(record, frame, stop), place.empty)
+    except RetrievalError:
+        return None
+
+
+def _still_address(record: Record, frame: int, searcher: Searcher) -> str | bytes | None:
+    """The URL of one frame as PNG; the PNG itself where no server runs.
+
+    A GIF on the web is not decoded here: its own URL. None if it cannot be shown.
+    """
+    if is_web_address(record.uri):
+        return record.uri
+    file = media_of(record, searcher)
+    if file is None:
+        return None
+    origin = _server_origin()
+    if not origin:
+        return png_of(file.path, frame)
+    return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png"
+
+
+def uploaded_bytes(record: Record, searcher: Searcher) -> bytes | None:
+    """The bytes of an uploaded file; None for a GIF of the library."""
+    collection = searcher.collection
+    return collection.data[record.id] if isinstance(collection, Uploads) else None
+
+
+def _server_origin() -> str | None:
+    url = urlsplit(st.context.url or "")
+    return f"{url.scheme}://{url.netloc}" if url.netloc else None
