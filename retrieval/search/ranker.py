@@ -48,7 +48,7 @@ class Ranker:
     def _search_best_frames(
         self, query: np.ndarray, n: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (scores, numbers) of the n GIFs with the best frames, or of all that are allowed."""
+        """Return (scores, numbers) of the n GIFs with the best frames, or of all allowed."""
         gif_of_row = self._frames.gif_numbers
         n_frames = FRAMES_PER_GIF * n
         while True:
