@@ -99,4 +99,4 @@ def test_a_rebuild_replaces_the_bundle_and_leaves_only_its_notes_beside_it(
     beside = sorted(p.name for p in bundle.path.parent.iterdir())
     assert beside == [".bundle.work", "bundle", "library"]
     kept = sorted(p.name for p in (bundle.path.parent / ".bundle.work").iterdir())
-    assert kept == ["lock", "seen.parquet", "settings.json"]
+    assert kept == ["lock", "state.sqlite"]

@@ -97,7 +97,7 @@ def test_top_k_finds_enough_gifs_when_one_gif_owns_the_nearest_frames(
     for i in range(12):
         save_gif(folder / f"b-{i:02}.gif", [(200, 20 * i, 0)])
     build_index(folder, tmp_path / "b", encoder, frames=40, pooling="best_frame")
-    monkeypatch.setattr("retrieval.search.searcher.FRAMES_PER_GIF", 1)
+    monkeypatch.setattr("retrieval.search.ranker.FRAMES_PER_GIF", 1)
     results = Searcher(Bundle.open(tmp_path / "b"), encoder).ask("red", top_k=6)
     assert titles(results) == ["a long", "b 00", "b 01", "b 02", "b 03", "b 04"]
 

@@ -1,10 +1,10 @@
-"""Near-duplicates: which GIFs are the same animation, told from the frame embeddings.
+"""Find near-duplicates: GIFs of the same animation, by their frame embeddings.
 
 Two files of one animation may differ in size, crop, colours, codec, speed, and by frames
 lost at either end. Pairs whose mean embeddings are near are compared frame by frame; two
 groups join only if most of their GIFs match, so that a chain of look-alikes never joins
-its two ends. What this module leaves out: same bytes (retrieval.build.build) and folding
-(retrieval.search.searcher). `python -m benchmarks duplicates` measures precision and recall.
+its two ends. Not done here: equal bytes (retrieval.build.build) and folding
+(retrieval.search.ranker). `python -m benchmarks duplicates` measures precision and recall.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def group(
     block: int = BLOCK,
     exhaustive: int = EXHAUSTIVE,
 ) -> np.ndarray:
-    """The number of the GIF that stands for each GIF's group, int64 (n_gifs,).
+    """Return the number of the GIF that leads each GIF's group, int64 (n_gifs,).
 
     `vectors` are the unit frame embeddings (n, dim), float16 or float32, in memory or
     mapped; `starts` (n_gifs,) is the row at which each GIF's frames start. The first GIF
-    of a group stands for it: `result[i] <= i`, and `result[i] == i` for one that is alone.
+    of a group leads it: `result[i] <= i`, and `result[i] == i` for one that is alone.
     The result does not depend on `block`.
 
     Held in memory: 2 · dim bytes a GIF, a few times `block`² cosines, and the near pairs,
@@ -84,7 +84,7 @@ def group(
 
 
 def library_centre(vectors: np.ndarray, starts: np.ndarray, block: int = BLOCK) -> np.ndarray:
-    """What the library's GIFs have in common, float32 (dim,): the mean of their means.
+    """Return what the library's GIFs have in common, float32 (dim,): the mean of their means.
 
     A checkpoint that puts every picture into a narrow cone has nearly all of its cosine in
     there. Without it, 0 is how alike two GIFs are on average, whatever the checkpoint.
@@ -99,7 +99,7 @@ def library_centre(vectors: np.ndarray, starts: np.ndarray, block: int = BLOCK) 
 def _blocks(
     vectors: np.ndarray, starts: np.ndarray, block: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(starts within the block, rows float32) of `block` GIFs at a time."""
+    """Yield (starts within the block, rows float32) of `block` GIFs at a time."""
     ends = np.append(starts[1:], len(vectors))
     for first in range(0, len(starts), block):
         gifs = starts[first : first + block]
@@ -108,7 +108,7 @@ def _blocks(
 
 
 def _means(vectors: np.ndarray, starts: np.ndarray, centre: np.ndarray, block: int) -> np.ndarray:
-    """Each GIF's mean of its centred unit frames, unit again, float16 (n_gifs, dim)."""
+    """Return the unit mean of each GIF's centred unit frames, float16 (n_gifs, dim)."""
     means = np.empty((len(starts), len(centre)), np.float16)
     done = 0
     for gifs, rows in _blocks(vectors, starts, block):
@@ -118,7 +118,7 @@ def _means(vectors: np.ndarray, starts: np.ndarray, centre: np.ndarray, block: i
 
 
 def _closeness(a: np.ndarray, b: np.ndarray) -> float:
-    """How alike two GIFs are, from their centred unit frames (n, dim) and (m, dim).
+    """Return how alike two GIFs are, from their centred unit frames (n, dim) and (m, dim).
 
     The least of three cosines: of their means, and, for either GIF, that of its median
     frame with the frame of the other that is nearest to it. The median forgives frames
@@ -137,7 +137,7 @@ def _lower_median(values: np.ndarray) -> float:
 def _near_pairs(
     means: np.ndarray, floor: float, block: int = BLOCK, exhaustive: int = EXHAUSTIVE
 ) -> np.ndarray:
-    """Pairs i < j of GIFs whose means' cosine is `floor` or more, in order, int64 (m, 2).
+    """Return the pairs i < j of GIFs whose means' cosine is at least `floor`, int64 (m, 2).
 
     For each i at most MOST_COMPARED of them, the nearest.
     """
@@ -149,7 +149,7 @@ def _near_pairs(
 
 
 def _pairs_within(means: np.ndarray, cell: np.ndarray, floor: float, block: int) -> np.ndarray:
-    """`_PAIR`s of GIFs of one cell (ascending numbers), by comparing all of them."""
+    """Return the `_PAIR`s within a cell (ascending numbers), by comparing all of them."""
     found = [np.zeros(0, _PAIR)]
     for first in range(0, len(cell), block):
         rows = means[cell[first : first + block]].astype(np.float32)
@@ -171,7 +171,7 @@ def _pairs_within(means: np.ndarray, cell: np.ndarray, floor: float, block: int)
 
 
 def _nearest(pairs: np.ndarray) -> np.ndarray:
-    """The pairs by (i, j), each once, and for each i the MOST_COMPARED nearest of them."""
+    """Return the pairs by (i, j), each once, and for each i only the MOST_COMPARED nearest."""
     pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
     once = np.ones(len(pairs), bool)
     once[1:] = (pairs["i"][1:] != pairs["i"][:-1]) | (pairs["j"][1:] != pairs["j"][:-1])
@@ -183,7 +183,7 @@ def _nearest(pairs: np.ndarray) -> np.ndarray:
 
 
 def _cells(means: np.ndarray, block: int) -> Iterator[np.ndarray]:
-    """GIF numbers, ascending, of one cell after the other; every GIF is in CELLS_EACH.
+    """Yield the GIF numbers of each cell, ascending; every GIF is in CELLS_EACH cells.
 
     A cell's middle is a GIF of the library, taken evenly from it, so that the cells are
     the same every time.
@@ -202,7 +202,7 @@ def _cells(means: np.ndarray, block: int) -> Iterator[np.ndarray]:
 
 
 def _groups(n: int, pairs: np.ndarray) -> np.ndarray:
-    """Leader of each of n GIFs, given the matching pairs (m, 2), the closest first.
+    """Return the leader of each of n GIFs, given the matching pairs (m, 2), closest first.
 
     Two groups become one if more than SHARE of the pairs between them match.
 

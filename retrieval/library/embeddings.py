@@ -52,7 +52,8 @@ def gif_means(vectors: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
         block = starts[first : first + GIFS_AT_ONCE]
         rows = np.asarray(vectors[block[0] : ends[first + len(block) - 1]], np.float32)
         sums = np.add.reduceat(rows, block - block[0], axis=0)
-        yield sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        # Frames that cancel each other out have no direction: their cosine is 0, not NaN.
+        yield sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class VectorIndex:
         # One more than asked for, to see whether the last one has equals that did not come.
         wanted = min(max(top_k + 1, self._candidates if self.kind != "flat" else 0), n_allowed)
         while True:
-            scores, rows = self._nearest(query, wanted, allowed)
+            scores, rows = self._candidate_rows(query, wanted, allowed)
             if self.kind != "flat":
                 rows = np.sort(rows)  # adjacent rows lie side by side in the file
                 scores = self.scores(query, rows)
@@ -158,7 +158,7 @@ class VectorIndex:
         vectors = np.asarray(self.vectors[rows], np.float32)
         return np.einsum("ij,j->i", vectors, np.asarray(query, np.float32))
 
-    def _nearest(
+    def _candidate_rows(
         self, query: np.ndarray, n: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return FAISS's (scores, rows) of n rows; searches more lists if too few are found."""
@@ -167,25 +167,21 @@ class VectorIndex:
         selector = None if bitmap is None else _untyped.IDSelectorBitmap(bitmap)
         nprobe = self._nprobe
         while True:
-            scores, rows = self._index.search(
-                query[None], n, params=self._parameters(nprobe, selector)
-            )
+            # Parameters of one call: threads share the index, so its own never change.
+            if self.kind == "flat":
+                parameters = _untyped.SearchParameters(sel=selector)
+            else:
+                make, lists = _untyped.RaBitQSearchParameters, {}
+                if self.kind == "ivf-rabitq":
+                    make, lists = _untyped.IVFRaBitQSearchParameters, {"nprobe": nprobe}
+                parameters = _untyped.SearchParametersPreTransform(
+                    index_params=make(qb=QUERY_BITS, sel=selector, **lists)
+                )
+            scores, rows = self._index.search(query[None], n, params=parameters)
             if nprobe >= self._lists or rows[0, -1] >= 0:
                 found = rows[0] >= 0
                 return scores[0, found], rows[0, found]
             nprobe = min(4 * nprobe, self._lists)
-
-    def _parameters(self, nprobe: int, selector: Any) -> faiss.SearchParameters:
-        """Return those of one call: threads share the index, so its own never change."""
-        if self.kind == "flat":
-            parameters: faiss.SearchParameters = _untyped.SearchParameters(sel=selector)
-            return parameters
-        if self.kind == "rabitq":
-            coded = _untyped.RaBitQSearchParameters(qb=QUERY_BITS, sel=selector)
-        else:
-            coded = _untyped.IVFRaBitQSearchParameters(qb=QUERY_BITS, nprobe=nprobe, sel=selector)
-        parameters = _untyped.SearchParametersPreTransform(index_params=coded)
-        return parameters
 
 
 def map_vectors(path: Path, dim: int, dtype: Any = np.float16) -> np.ndarray:

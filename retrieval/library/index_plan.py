@@ -150,7 +150,7 @@ def _expected_recall(kind: str, n: int) -> float:
 
 # recall@10 as measured, by number of vectors: for held-out frames, for text-like queries.
 MEASURED: Mapping[str, Mapping[int, tuple[float, float]]] = {
-    "rabitq": {125_000: (1.0, 1.0)},
+    "rabitq": {125_000: (0.999, 0.996)},
     "ivf-rabitq": {
         10_000: (0.993, 0.992),
         100_000: (0.989, 0.960),

@@ -1,4 +1,4 @@
-"""Which folders of this machine the page may serve media from, for bundles that were built here.
+"""Register the folders that the page may serve media from, for bundles built on this machine.
 
 A bundle that was built without --copy-media names its media by absolute paths. The page
 serves such a path only if the catalogue that names it was written by a build of this user
@@ -46,7 +46,7 @@ def register_build(
 
 
 def media_folders(records: Iterable[Record], source_folder: Path | None = None) -> set[str]:
-    """The folders that hold the media which are named by absolute paths; none within another.
+    """Return the folders of media named by absolute paths; none of them within another.
 
     >>> sorted(media_folders([Record("1", "/a/b/1.gif", ""), Record("2", "/a/b/c/2.gif", "")]))
     ['/a/b']
@@ -63,7 +63,7 @@ def media_folders(records: Iterable[Record], source_folder: Path | None = None) 
 
 
 def folders_of(sha256: str) -> tuple[str, ...]:
-    """The folders registered for the catalogue with this hash; none if it was not built here."""
+    """Return the folders registered for the catalogue with this hash; none if built elsewhere."""
     file = _file_of(sha256)
     try:
         return _read(file, file.stat().st_mtime_ns)

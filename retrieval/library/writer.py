@@ -1,4 +1,8 @@
-"""Write a bundle beside the old one, then swap it in."""
+"""Write a bundle beside the old one, then swap it in.
+
+A frame embedding is written once, to its shard; in a bundle too large for memory a second
+time, as float16, to the file that a searcher maps.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Search: turn a query into ranked GIFs."""
 
 from retrieval.search.query import Filter, Term, chat_terms, check_message
-from retrieval.search.searcher import DEFAULT_TOP_K, Result, Searcher, encoder_of
+from retrieval.search.results import Result
+from retrieval.search.searcher import DEFAULT_TOP_K, Searcher, encoder_of
 
 __all__ = [
     "DEFAULT_TOP_K",

@@ -1,4 +1,4 @@
-"""Load a searcher beside the page, so that the page can be used meanwhile."""
+"""Load a searcher in the background, so that the page can be used meanwhile."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ from retrieval.hub import is_address
 from retrieval.library import MANIFEST, Bundle
 from retrieval.search import Searcher, encoder_of
 
-# Shares of the wait, as the bar shows it: the checkpoint is most of it.
+# Progress at the start of each step, from 0 to 1: loading the checkpoint takes longest.
 STEPS = {"loading_index": 0.1, "loading_checkpoint": 0.3}
 
-
-# That a message may have to wait for: a ViT-B-32 encodes 17 a second on two cores.
-PICTURES_AT_ONCE = 4
+# Images per batch, for which a message may have to wait: a ViT-B-32 encodes 17 a second on
+# two cores.
+IMAGES_AT_ONCE = 4
+RETRY_AFTER_S = 5.0
 
 
 class OneThreadEncoder:
-    """An encoder that works in one thread of its own, whoever calls.
+    """An encoder whose calls all run in one thread of its own.
 
-    A page runs in a new thread each time, and torch sets up its own threads anew for
-    each: with a checkpoint in torch a warm message took 100 ms and more that way, and takes
-    7 ms this way. It also keeps twenty people's queries from fighting over two cores.
+    Streamlit runs a page in a new thread each time, and torch starts its own threads again
+    for each: a warm message took over 100 ms with a checkpoint in torch, and takes 7 ms this
+    way. It also keeps concurrent queries from competing for two cores.
     """
 
     def __init__(self, encoder: Encoder):
@@ -46,33 +47,31 @@ class OneThreadEncoder:
         self.prepare = encoder.prepare
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        return self._in_pieces(self._encoder.encode_images, images)
+        return self._in_batches(self._encoder.encode_images, images)
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
-        return self._in_pieces(self._encoder.encode_pixels, pixels)
+        return self._in_batches(self._encoder.encode_pixels, pixels)
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         return self._worker.submit(self._encoder.encode_text, texts).result()
 
-    def _in_pieces(self, encode: Callable[[Any], np.ndarray], pictures: Any) -> np.ndarray:
-        """Encode a few pictures at a time: a message that comes meanwhile waits for no more."""
-        starts = range(0, max(1, len(pictures)), PICTURES_AT_ONCE)
-        pieces = [pictures[start : start + PICTURES_AT_ONCE] for start in starts]
-        return np.concatenate([self._worker.submit(encode, piece).result() for piece in pieces])
+    def _in_batches(self, encode: Callable[[Any], np.ndarray], images: Any) -> np.ndarray:
+        """Encode a few images at a time, so that a message waits for one batch at most."""
+        starts = range(0, max(1, len(images)), IMAGES_AT_ONCE)
+        batches = [images[start : start + IMAGES_AT_ONCE] for start in starts]
+        return np.concatenate([self._worker.submit(encode, batch).result() for batch in batches])
 
-
-RETRY_AFTER_S = 5.0
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
-_latest: dict[tuple[str, int, str], Loading] = {}  # one at the most
+_latest: dict[tuple[str, int, str], Loading] = {}  # at most one
 
 
 def loading(where: Path | str, checkpoint: str = "") -> Loading:
-    """The loading of a bundle, begun by whoever asks first; again if the bundle was rebuilt,
-    or if it failed a while ago.
+    """Return the loading of a bundle: started by the first call, and again if the bundle was
+    rebuilt, or if loading failed more than RETRY_AFTER_S ago.
 
-    One on the Hub stays at the commit that it was loaded at.
+    A bundle on the Hub stays at the commit that it was loaded at.
     """
     changed_ns = 0
     with suppress(OSError):
@@ -87,7 +86,7 @@ def loading(where: Path | str, checkpoint: str = "") -> Loading:
 
 
 class Loading:
-    """A searcher on its way: the step it is at, and in the end the searcher or the error."""
+    """A searcher that is being loaded: the current step, finally the searcher or the error."""
 
     def __init__(self, path: Path | str, checkpoint: str = ""):
         self.path = path  # or an address on the Hub
@@ -101,7 +100,7 @@ class Loading:
 
     @property
     def fraction(self) -> float:
-        """How far the step is along, from 0 to 1, for a progress bar."""
+        """Progress from 0 to 1."""
         return STEPS[self.step]
 
     @property
@@ -110,11 +109,11 @@ class Loading:
 
     @property
     def failed_s(self) -> float:
-        """How many seconds ago it failed; 0 if it did not."""
+        """Seconds since loading failed; 0 if it did not."""
         return time.monotonic() - self._failed_at_s if self.error else 0.0
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the searcher or the error, at most that long; whether it has come."""
+        """Wait at most that long for the searcher or the error; returns whether it has come."""
         return self._ended.wait(timeout_s)
 
     def _load(self) -> None:
@@ -122,7 +121,7 @@ class Loading:
             self._load_all()
         except RetrievalError as error:
             self._fail(error)
-        except Exception as error:  # a thread's traceback would reach no one
+        except Exception as error:  # nobody would see the traceback of a thread
             self._fail(RetrievalError(f"{self.path} could not be loaded: {error!r}"))
 
     def _fail(self, error: RetrievalError) -> None:
@@ -136,13 +135,13 @@ class Loading:
         self.step = "loading_checkpoint"
         checkpoint = encoder_of(bundle, self._checkpoint)
         encoder = OneThreadEncoder(checkpoint)
-        # The first of each costs ten times the second; nobody should wait for it.
+        # The first call takes ten times as long as the second; no visitor should wait for it.
         encoder.encode_text(["I got the job!"])
         self.searcher = Searcher(bundle, encoder)
         self._ended.set()
-        # Messages are answered meanwhile: a ViT-B-32's image tower takes a second to load.
+        # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
         checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
         # A full garbage collection walks the objects of torch and transformers, which
-        # takes 300 ms and holds up every page: they are here to stay.
+        # takes 300 ms and blocks every page: exclude them, they stay until the process ends.
         gc.collect()
         gc.freeze()

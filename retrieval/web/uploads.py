@@ -60,7 +60,7 @@ class Uploads:
         return self.stills[key]
 
     def check_encoder(self, encoder: Encoder) -> None:
-        """BundleError unless the uploads were embedded with this encoder."""
+        """Raise BundleError unless the uploads were embedded with this encoder."""
         if encoder.fingerprint != self.fingerprint:
             raise BundleError("The uploads were read with another checkpoint. Upload them again.")
 
