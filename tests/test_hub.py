@@ -32,11 +32,13 @@ from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.openvino import ExportedEncoder
 from retrieval.errors import BundleError, CheckpointError, HubError, MediaError, RetrievalError
 from retrieval.hub import verify as checked
-from retrieval.hub.client import Address, Snapshot, check_repo_id, upload
+from retrieval.hub.address import Address, check_repo_id
+from retrieval.hub.client import Snapshot, upload
+from retrieval.hub.front_matter import split_front_matter
 from retrieval.library.bundle import Bundle, folder_of
 from retrieval.library.catalog import read_catalog, write_catalog
 from retrieval.paths import ROOT, STARTER
-from retrieval.publishing.cards import data_card, license_id, model_card, split_front_matter
+from retrieval.publishing.cards import data_card, license_id, model_card
 from retrieval.publishing.space import WORKDIR, Space, assemble, write
 from retrieval.publishing.uploads import Publication, bundle_files, checkpoint_files
 from retrieval.search.searcher import Searcher
@@ -320,7 +322,7 @@ def test_a_file_in_place_of_the_cache_is_said(hub: HubStandIn, local: Bundle, tm
 
 
 OPEN = f"""
-from retrieval.bundle import Bundle
+from retrieval.library import Bundle
 from retrieval.errors import HubError
 try:
     print(len(Bundle.open({HERE!r}).records))
@@ -625,9 +627,9 @@ def test_only_a_checkpoint_of_this_machine_can_be_published(tmp_path: Path):
 WITHOUT_TORCH = """
 import sys
 import numpy as np
-from retrieval.encoder import load_encoder
+from retrieval.encoders import load_encoder
 from retrieval.search import Searcher
-from retrieval.settings import STARTER
+from retrieval.paths import STARTER
 there, here = load_encoder("hf-hub:me/mini"), load_encoder("mini")
 texts = ["I got the job", "so tired"]
 assert there.fingerprint == here.fingerprint
@@ -776,7 +778,7 @@ def test_a_space_is_deployed_in_one_commit_and_again_with_another_bundle(
 ANSWER = """
 import json, sys
 from retrieval.search import Searcher
-from retrieval.settings import Settings
+from retrieval.web import Settings
 settings = Settings.read()
 searcher = Searcher.open(settings.index, checkpoint=settings.checkpoint)
 found = searcher.ask("so tired", top_k=3)
