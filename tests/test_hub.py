@@ -32,11 +32,13 @@ from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.openvino import ExportedEncoder
 from retrieval.errors import BundleError, CheckpointError, HubError, MediaError, RetrievalError
 from retrieval.hub import verify as checked
-from retrieval.hub.client import Address, Snapshot, check_repo_id, upload
+from retrieval.hub.address import Address, check_repo_id
+from retrieval.hub.client import Snapshot, upload
+from retrieval.hub.front_matter import split_front_matter
 from retrieval.library.bundle import Bundle, folder_of
 from retrieval.library.catalog import read_catalog, write_catalog
 from retrieval.paths import ROOT, STARTER
-from retrieval.publishing.cards import data_card, license_id, model_card, split_front_matter
+from retrieval.publishing.cards import data_card, license_id, model_card
 from retrieval.publishing.space import WORKDIR, Space, assemble, write
 from retrieval.publishing.uploads import Publication, bundle_files, checkpoint_files
 from retrieval.search.searcher import Searcher

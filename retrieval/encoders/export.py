@@ -10,13 +10,11 @@ Weights that the checkpoint's own files hold bit for bit are referenced, not cop
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -26,16 +24,16 @@ import numpy as np
 import torch
 
 from retrieval.encoders.base import probe_pixels
-from retrieval.encoders.open_clip import OpenClipEncoder, quiet
+from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.openvino import (
     DESCRIPTION,
     FORMAT_VERSION,
     TOWERS,
-    WEIGHTS,
     ExportedEncoder,
-    Piece,
 )
+from retrieval.encoders.shared_weights import share_weights
 from retrieval.encoders.tokenizer import CLEANERS, Tokens, TokenSettings, clip_tokenizer
+from retrieval.encoders.weights import quiet
 from retrieval.errors import CheckpointError
 from retrieval.hub import sha256_of, stays_inside
 from retrieval.output import StagedFolder, check_replaceable, resolve_output
@@ -47,7 +45,6 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
 SAME_AS_TORCH = 0.9999  # least cosine that a float32 export must reach
-MIN_SHARED_BYTES = 1_024
 MAX_BATCH = 4_096
 
 # An exported tokenizer must give the same token numbers as open_clip's for these.
@@ -121,7 +118,7 @@ def export_encoder(
             towers = _quantise(encoder, towers, calibration)
         for tower, model in towers.items():
             ov.save_model(model, partial / f"{tower}.xml", compress_to_fp16=half)
-        pieces = _share_weights(partial, home)
+        pieces = share_weights(partial, home)
         described = {
             "format_version": FORMAT_VERSION,
             "checkpoint": home.name if home else encoder.checkpoint.model,
@@ -281,69 +278,6 @@ def _cleans_alike(clean: Callable[[str], str], name: str) -> bool:
 
 def _fits_half(weight: torch.Tensor) -> bool:
     return not weight.is_floating_point() or bool((weight.half().float() == weight).all())
-
-
-def _share_weights(out: Path, home: Path | None) -> dict[str, list[Piece]]:
-    """Replace the towers' weight files by slices of the checkpoint's files and weights.bin."""
-    held = dict(_tensors_in(home, out)) if home else {}
-    pieces: dict[str, list[Piece]] = {}
-    with (out / WEIGHTS).open("wb") as rest:
-        for tower in TOWERS:
-            file = out / f"{tower}.bin"
-            data = file.read_bytes()
-            constants = re.findall(
-                r'offset="(\d+)" size="(\d+)"', (out / f"{tower}.xml").read_text("utf-8")
-            )
-            cuts = sorted({(int(at), int(size)) for at, size in constants})
-            found: list[Piece] = []
-            at = 0
-            for start, size in [*cuts, (len(data), 0)]:
-                if start > at:  # padding between two constants
-                    found.append(_kept(data[at:start], rest))
-                    at = start
-                if start < at or not size:
-                    continue
-                value = data[start : start + size]
-                known = held.get(_digest(value)) if size >= MIN_SHARED_BYTES else None
-                found.append(known or _kept(value, rest))
-                at = start + size
-            pieces[tower] = _joined(found)
-            file.unlink()
-    return pieces
-
-
-def _kept(value: bytes, rest: Any) -> Piece:
-    at = rest.tell()
-    rest.write(value)
-    return Piece(WEIGHTS, at, len(value))
-
-
-def _joined(pieces: list[Piece]) -> list[Piece]:
-    """Merge slices that are adjacent in the same file."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        last = joined[-1] if joined else None
-        if last and last.file == piece.file and last.at + last.size == piece.at:
-            joined[-1] = Piece(last.file, last.at, last.size + piece.size)
-        else:
-            joined.append(piece)
-    return joined
-
-
-def _tensors_in(home: Path, out: Path) -> Iterator[tuple[bytes, Piece]]:
-    """Yield (digest of a tensor's bytes, their slice) for the safetensors files in `home`."""
-    for file in sorted(home.glob("*.safetensors")):
-        data = file.read_bytes()
-        (length,) = struct.unpack("<Q", data[:8])
-        name = os.path.relpath(file, out)
-        for tensor in json.loads(data[8 : 8 + length]).values():
-            if "data_offsets" in tensor:
-                start, end = (8 + length + offset for offset in tensor["data_offsets"])
-                yield _digest(data[start:end]), Piece(name, start, end - start)
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
 
 
 def _check_agreement(encoder: OpenClipEncoder, made: ExportedEncoder) -> None:

@@ -23,7 +23,10 @@ class Message:
 
 def load_reactions(data: Path = DATA) -> dict[str, list[str]]:
     """The 43 categories of ReactionGIF (ACL 2021), each with the emoji that express it."""
-    return json.loads((data / "reactions.json").read_text(encoding="utf-8"))
+    reactions: dict[str, list[str]] = json.loads(
+        (data / "reactions.json").read_text(encoding="utf-8")
+    )
+    return reactions
 
 
 def load_starter(data: Path = DATA) -> list[str]:

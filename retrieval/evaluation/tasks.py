@@ -157,4 +157,6 @@ def nearest_similarity(
     messages: Sequence[str], others: Sequence[str], text_only: TextEmbedder
 ) -> np.ndarray:
     """Cosine of each message to the most similar of the others, float32 (messages,)."""
-    return (text_only(messages) @ text_only(others).T).max(axis=1)
+    similarities: np.ndarray = text_only(messages) @ text_only(others).T
+    nearest: np.ndarray = similarities.max(axis=1)
+    return nearest

@@ -1,18 +1,16 @@
 """The Hugging Face Hub: repositories at a fixed commit, files verified by hash."""
 
+from retrieval.hub.address import MODELS, Address, check_repo_id, is_address
 from retrieval.hub.client import (
-    MODELS,
-    Address,
     Files,
     Progress,
     Snapshot,
-    check_repo_id,
-    is_address,
     pull,
     size_of,
     stays_inside,
     upload,
 )
+from retrieval.hub.front_matter import front_matter, split_front_matter
 from retrieval.hub.verify import Notes, check_sha256, fetch_checked, sha256_of
 
 __all__ = [
@@ -25,10 +23,12 @@ __all__ = [
     "check_repo_id",
     "check_sha256",
     "fetch_checked",
+    "front_matter",
     "is_address",
     "pull",
     "sha256_of",
     "size_of",
+    "split_front_matter",
     "stays_inside",
     "upload",
 ]

@@ -1,21 +1,14 @@
-"""The Hugging Face Hub: addresses, files of a repository at one commit, uploads as one commit.
+"""Download files of a repository at one commit, and upload a repository as one commit.
 
-    hf://datasets/OWNER/NAME@REVISION     a data set      hf-hub:OWNER/NAME@REVISION     a model
-
-REVISION is a branch, a tag or a commit; without it, the default branch as it is now. What is
-pulled lies in huggingface_hub's own cache, and a commit that is there needs no network.
-
-The one importer of huggingface_hub, and only where it is used: importing it takes 0.2 s. What
-this module leaves out: what a repository holds, and whether that is what it should be
-(retrieval.hub.verify).
+Downloads lie in huggingface_hub's own cache, and a cached commit needs no network.
+huggingface_hub is imported inside functions only: importing it takes 0.2 s. Hashes are checked
+in retrieval.hub.verify.
 """
 
 from __future__ import annotations
 
-import errno
 import glob
 import logging
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from retrieval.errors import HubError, HubOfflineError, RetrievalError
+from retrieval.errors import HubError, HubOfflineError
+from retrieval.hub.address import KINDS, Address, check_repo_id
+from retrieval.hub.errors import translate_error, translated_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-DATA_SETS = "hf://datasets/"
-MODELS = "hf-hub:"  # as open_clip names them
 TIMEOUT_S = 10  # for the Hub's first answer; then what lies in the cache must do
 N_CONNECTIONS = 8
 KEPT = (".gitattributes",)  # the Hub's own, which an upload leaves alone
@@ -38,74 +31,15 @@ KEPT = (".gitattributes",)  # the Hub's own, which an upload leaves alone
 Progress = Callable[[int, int | None], None]  # (files done, files in all)
 Files: TypeAlias = Mapping[str, Path | bytes]  # path in a repository → its content
 
-_KINDS = {"model": "model", "dataset": "data set", "space": "Space"}
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-# Of an owner, and of a repository: as the Hub has it, so that neither -- nor .. is in it.
-_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_]|-(?!-)|\.(?!\.)){0,95}(?<![-.])"
-_REPO = re.compile(rf"{_NAME}/{_NAME}(?<!\.git)")
-_ADDRESS = re.compile(  # a Path has one slash where there were two
-    rf"(?P<prefix>hf:/+datasets/|{MODELS})(?P<repo_id>{_REPO.pattern})(@(?P<revision>\S+))?"
-)
-
-
-@dataclass(frozen=True)
-class Address:
-    """A repository on the Hub, at a revision."""
-
-    kind: str  # model, dataset or space
-    repo_id: str  # OWNER/NAME
-    revision: str = ""  # a branch, a tag or a commit; empty: the default branch
-
-    @classmethod
-    def parse(cls, text: str | Path) -> Address:
-        """The address that a person wrote; HubError if it is none.
-
-        >>> Address.parse("hf://datasets/me/gifs@v1")
-        Address(kind='dataset', repo_id='me/gifs', revision='v1')
-        >>> print(Address.parse("hf-hub:me/clip"))
-        hf-hub:me/clip
-        """
-        match = _ADDRESS.fullmatch(str(text))
-        if match is None:
-            raise HubError(
-                f"{text} is no address on the Hub. Expected {DATA_SETS}OWNER/NAME or "
-                f"{MODELS}OWNER/NAME, and @REVISION behind it if not the newest is wanted."
-            )
-        kind = "model" if match["prefix"] == MODELS else "dataset"
-        return cls(kind, match["repo_id"], match["revision"] or "")
-
-    def __str__(self) -> str:
-        prefix = DATA_SETS if self.kind == "dataset" else MODELS
-        return f"{prefix}{self.repo_id}{f'@{self.revision}' if self.revision else ''}"
-
-
-def check_repo_id(repo_id: str) -> str:
-    """The name of a repository as it was given; HubError unless the Hub could have it.
-
-    >>> check_repo_id("me/re-act_ions.2")
-    'me/re-act_ions.2'
-    """
-    if not _REPO.fullmatch(repo_id):
-        raise HubError(
-            f"{repo_id!r} is no name of a repository on the Hub. Expected OWNER/NAME, of letters, "
-            f"digits, '-', '_' and '.'."
-        )
-    return repo_id
-
 
 def size_of(content: Path | bytes) -> int:
-    """How many bytes go up for one of `Files`."""
+    """Size in bytes of one of `Files`."""
     return len(content) if isinstance(content, bytes) else content.stat().st_size
-
-
-def is_address(where: str | Path) -> bool:
-    """Whether this is an address of a data set on the Hub, and no local path."""
-    return str(where).startswith("hf:/")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A repository at one commit: a folder with those of its files that were fetched."""
+    """A repository at one commit: a folder with those of its files that were downloaded."""
 
     address: Address
     commit: str
@@ -114,7 +48,7 @@ class Snapshot:
     def fetch(
         self, names: Collection[str], progress: Progress | None = None, *, anew: bool = False
     ) -> None:
-        """Bring the files into the folder; of those that are there nothing is asked.
+        """Download the files to the folder, except those that are there already.
 
         With `anew` they are downloaded again. HubError if one cannot be had; what was
         complete by then is kept, so that the next try goes on from there.
@@ -129,7 +63,7 @@ class Snapshot:
         done = len(names) - len(wanted)
         if not wanted:
             return
-        with _named_errors(self.address), _quiet(), ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        with translated_errors(self.address), _quiet(), ThreadPoolExecutor(N_CONNECTIONS) as pool:
             try:
                 for _ in pool.map(lambda name: self._download(name, anew), wanted):
                     done += 1
@@ -151,10 +85,10 @@ class Snapshot:
         )
 
     def fetch_matching(self, patterns: Collection[str], ignored: Collection[str] = ()) -> None:
-        """Bring in all files whose names match (as fnmatch has it, / like any character)."""
+        """Download all files whose names match; as in fnmatch, * also matches /."""
         from huggingface_hub import snapshot_download
 
-        with _named_errors(self.address), _quiet():
+        with translated_errors(self.address), _quiet():
             snapshot_download(
                 self.address.repo_id,
                 repo_type=self.address.kind,
@@ -165,7 +99,7 @@ class Snapshot:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name is that of a file in the folder: relative, plain, never upwards.
+    """Whether a name stays inside its folder: relative, and without "..".
 
     >>> [stays_inside(name) for name in ("media/a.gif", "../a.gif", "/a.gif", "a//b", "")]
     [True, False, False, False, False]
@@ -176,7 +110,7 @@ def stays_inside(name: str) -> bool:
 
 
 def pull(address: Address, first: str) -> Snapshot | None:
-    """The repository at the commit that the address means now, with the file `first` in it.
+    """Resolve an address to a commit, and download the file `first`.
 
     None if it has no such file. A commit that is named and lies in the cache is taken without
     asking the Hub. A branch or a tag is asked for; if the Hub cannot be reached, it is what it
@@ -186,15 +120,15 @@ def pull(address: Address, first: str) -> Snapshot | None:
 
     where: dict[str, Any] = {"repo_id": address.repo_id, "repo_type": address.kind}
     where["revision"] = address.revision or None
-    with _named_errors(address), _quiet():
+    with translated_errors(address), _quiet():
         cached = try_to_load_from_cache(filename=first, **where)
         kept = _snapshot_of(address, cached, first) if isinstance(cached, str) else None
-        if kept and _COMMIT.fullmatch(address.revision):
+        if kept and address.is_commit:
             return kept
         try:
             commit = HfApi().repo_info(timeout=TIMEOUT_S, **where).sha
         except Exception as error:
-            if kept and isinstance(_named(error, address), HubOfflineError):
+            if kept and isinstance(translate_error(error, address), HubOfflineError):
                 return kept
             raise
         if kept and kept.commit == commit:
@@ -220,7 +154,7 @@ def upload(
     space_sdk: str | None = None,
     variables: Mapping[str, str | None] | None = None,
 ) -> str:
-    """Make `files` all that the repository holds; returns the address of its page.
+    """Replace the content of a repository by `files`; return the URL of its page.
 
     One commit; the repository is created if there is none. `variables` are a Space's, set
     before its files, so that it starts with them; None removes one, and others that the Space
@@ -236,13 +170,13 @@ def upload(
         )
     api = HfApi()
     # huggingface_hub draws its own bars, which know the bytes: let it, for a person.
-    with _named_errors(address, writing=True), _quiet(bars=sys.stderr.isatty()):
+    with translated_errors(address, writing=True), _quiet(bars=sys.stderr.isatty()):
         api.create_repo(
             repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=space_sdk
         )
         if private and not api.repo_info(repo_id, repo_type=kind).private:
             raise HubError(
-                f"The {_KINDS[kind]} {repo_id} is there already, and public. Nothing was "
+                f"The {KINDS[kind]} {repo_id} is there already, and public. Nothing was "
                 f"uploaded: make it private in its settings on the Hub, or leave out --private."
             )
         if variables:
@@ -259,7 +193,7 @@ def upload(
 
 
 def _set_variables(api: HfApi, repo_id: str, variables: Mapping[str, str | None]) -> None:
-    """Only what changes is sent: every change starts the Space anew."""
+    """Send changes only: every change restarts the Space."""
     old = {key: variable.value for key, variable in api.get_space_variables(repo_id).items()}
     for key, value in variables.items():
         if value is None:
@@ -270,94 +204,9 @@ def _set_variables(api: HfApi, repo_id: str, variables: Mapping[str, str | None]
 
 
 @contextmanager
-def _named_errors(address: Address, *, writing: bool = False) -> Iterator[None]:
-    """Whatever huggingface_hub and the HTTP client below it raise, as one sentence."""
-    try:
-        yield
-    except RetrievalError:
-        raise
-    except Exception as error:  # they raise errors of several libraries, with no common base
-        raise _named(error, address, writing=writing) from error
-
-
-def _named(error: BaseException, address: Address, *, writing: bool = False) -> HubError:
-    """The error as one of ours: what failed, and what mends it."""
-    from huggingface_hub import constants, errors
-
-    # "Not in the cache" and "could not upload" say less than what they come from.
-    while error.__cause__ and isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError)):
-        error = error.__cause__
-    what = f"{_KINDS[address.kind]} {address.repo_id}"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    reason = " ".join(str(error).split()) or type(error).__name__
-    kinds = {base.__name__ for base in type(error).__mro__}
-    token = "Log in with `hf auth login`, or set HF_TOKEN"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return HubError(
-            f"The {what} has no revision {address.revision!r}. Name a branch, a tag or a commit "
-            f"of it, or leave out @{address.revision} for the newest."
-        )
-    if status == 401 and "credentials" in reason:
-        return HubError(
-            f"The Hub refuses the token that was sent for the {what}: it is wrong or has "
-            f"expired. {token} to a valid one."
-        )
-    if status == 403 or (status == 401 and writing):
-        return HubError(
-            f"The token may not {'write to' if writing else 'read'} the {what}. Make one that may "
-            f"at {constants.ENDPOINT}/settings/tokens, then: {token}."
-        )
-    if isinstance(error, errors.RepositoryNotFoundError) or status == 401:
-        return HubError(
-            f"There is no {what} on the Hub, or it is private. Check the name; if it is private: "
-            f"{token} to a token that may read it."
-        )
-    if isinstance(error, errors.EntryNotFoundError) and status == 404:
-        return HubError(
-            f"The {what} lacks a file that it should have ({reason}). It must be published again."
-        )
-    if kinds & {"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled", "ProxyError"}:
-        return HubOfflineError(
-            f"The Hub at {constants.ENDPOINT} cannot be reached ({reason})"
-            f"{'' if writing else f', and {address} is not in its cache here'}. Check the "
-            f"network (and HF_ENDPOINT, HF_HUB_OFFLINE), then try again."
-        )
-    if (
-        status is None and kinds & {"TransportError", "ConnectionError"}
-    ) or "Consistency" in reason:
-        return HubOfflineError(
-            f"The connection to the Hub broke off in the {what} ({reason}). Try again: what is "
-            f"complete is kept."
-        )
-    if status == 429 or (status is not None and status >= 500):
-        return HubOfflineError(
-            f"The Hub cannot serve the {what} at the moment (HTTP {status}). Try again later."
-        )
-    if isinstance(error, errors.LocalEntryNotFoundError):
-        return HubOfflineError(
-            f"{address} is not in the cache at {constants.HF_HUB_CACHE}, and the Hub was not "
-            f"asked. Check the network (and HF_HUB_OFFLINE), then try again."
-        )
-    if isinstance(error, OSError) and error.errno is not None and not writing:
-        if error.errno == errno.ENOSPC:
-            return HubError(
-                f"No space is left for the {what} at {constants.HF_HUB_CACHE}. Make room there, "
-                f"or set HF_HOME to a folder on a larger disk."
-            )
-        return HubError(
-            f"The Hub's cache at {constants.HF_HUB_CACHE} cannot be written ({error}). Make it "
-            f"writable, or set HF_HOME to a folder that is."
-        )
-    return HubError(
-        f"The {what} could not be {'written' if writing else 'read'} ({reason}). Check the name "
-        f"and its page on the Hub, {constants.ENDPOINT}."
-    )
-
-
-@contextmanager
 def _quiet(*, bars: bool = False) -> Iterator[None]:
-    """Without huggingface_hub's log of every retry, and without its progress bars."""
-    from huggingface_hub.utils import (
+    """Silence huggingface_hub's log of every retry, and its progress bars."""
+    from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,

@@ -1,8 +1,8 @@
-"""The cards that go up to the Hub: a bundle's data card, a checkpoint's model card.
+"""Render the cards of published repositories: data cards of bundles, model cards of checkpoints.
 
-A card is Markdown with YAML before it (front matter), which the Hub reads: the licence, the
-parts of a data set, the library that loads a model. Everything in a data card is taken from
-the bundle's manifest and catalogue; nothing is claimed that they do not say.
+A card is Markdown after YAML front matter, from which the Hub reads the licence, the
+configurations of a data set and the library that loads a model. A data card states only what
+the bundle's manifest and catalogue contain.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-import yaml
-
+from retrieval.hub import front_matter, split_front_matter
 from retrieval.library import UNKNOWN_LICENSE, Manifest, Record
 
-OTHER = "other"  # what the Hub calls several licences, and one that it does not know
+OTHER = "other"  # the Hub's value for several licences, and for an unknown one
 MAX_SOURCES = 50  # rows of the table; the catalogue has the rest
 
 # The Hub's names for licences of media and weights (hf.co/docs/hub/repositories-licenses).
@@ -32,7 +30,7 @@ HUB_LICENSES = frozenset({
 
 
 def license_id(names: Iterable[str]) -> str:
-    """The Hub's name of the one licence that all these are; "other" for several, or none.
+    """The Hub's identifier if all names are the same licence; else "other".
 
     >>> license_id(["MIT"]), license_id(["CC BY 4.0"]), license_id(["MIT", "unknown"])
     ('mit', 'cc-by-4.0', 'other')
@@ -42,7 +40,7 @@ def license_id(names: Iterable[str]) -> str:
 
 
 def data_card(repo_id: str, manifest: Manifest, records: Sequence[Record]) -> str:
-    """The README of a bundle as a data set repository."""
+    """Render the README of a bundle's data set repository."""
     name = repo_id.rpartition("/")[2]
     front = {
         "pretty_name": name,
@@ -133,10 +131,10 @@ def model_card(
     *,
     exported: bool = True,
 ) -> str:
-    """The README of a checkpoint's repository: the checkpoint's own, and how to load it here.
+    """Render the README of a checkpoint's repository: its own card, and how to load it.
 
-    What its front matter says is kept; the licence and the library are added where it says
-    none. `facts` are shown as a table; `exported` is whether its towers are there, too.
+    Its front matter is kept; licence and library are added where missing. `facts` are shown as
+    a table; `exported` is whether the repository holds an export.
     """
     known, text = split_front_matter(readme)
     front = {
@@ -182,26 +180,8 @@ In this repository `open_clip_model.safetensors` holds all weights{export if exp
 """
 
 
-def front_matter(values: Mapping[str, Any]) -> str:
-    """The values as the YAML block that stands before a card."""
-    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n"
-
-
-def split_front_matter(card: str) -> tuple[dict[str, Any], str]:
-    """A card's front matter, and the Markdown after it; nothing where it has none."""
-    match = re.match(r"---\n(.*?)\n?---\n", card, re.DOTALL)
-    if match is None:
-        return {}, card
-    try:
-        known = yaml.safe_load(match[1])
-    except yaml.YAMLError:
-        known = None
-    return (known if isinstance(known, dict) else {}), card[match.end() :]
-
-
 def n_unknown(licenses: Mapping[str, int]) -> int:
-    """How many GIFs stand under no known licence."""
+    """Number of GIFs without a known licence."""
     return sum(n for name, n in licenses.items() if not name.strip() or name == UNKNOWN_LICENSE)
 
 
@@ -246,7 +226,7 @@ def _limits(manifest: Manifest, records: Sequence[Record]) -> str:
 
 
 def _size_category(n: int) -> str:
-    """The Hub's word for how many rows there are."""
+    """The Hub's size category of so many rows."""
     for bound, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
         if n < bound:
             return name
@@ -258,5 +238,5 @@ def _rows(rows: Iterable[Iterable[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, on one line: it comes from whoever made the GIFs."""
+    """Escape text for Markdown, on one line: titles and credits come from unknown sources."""
     return re.sub(r"([\\`*\[\]<>|#~])", r"\\\1", " ".join(str(text).split()))

@@ -1,4 +1,4 @@
-"""Put a Hugging Face Space together: what goes up, and where in its repository.
+"""Assemble a Hugging Face Space: its files, and where they lie in its repository.
 
 The page and the modules that it reaches, the bundle with its checkpoint, the texts that the
 page shows, the notices, and the files of space/ at the top. Neither tests nor training data
@@ -47,7 +47,7 @@ _TEXT_BYTES = 200_000  # secrets are looked for in files up to this size
 
 @dataclass(frozen=True)
 class Space:
-    """What goes up; and the variables, None for one that it must not have."""
+    """Files to upload, and variables to set; None removes a variable."""
 
     files: Files
     variables: Mapping[str, str | None]
@@ -98,7 +98,7 @@ def write(space: Space, folder: Path) -> None:
 
 
 def model_on_hub(checkpoint: str) -> list[str]:
-    """The checkpoint's repository on the Hub as OWNER/NAME; none if its name does not tell.
+    """The checkpoint's repository on the Hub as OWNER/NAME; empty if it is not known.
 
     >>> model_on_hub("hf-hub:me/clip@v2"), model_on_hub("local-dir:artifacts/mine")
     (['me/clip'], [])
@@ -110,7 +110,7 @@ def model_on_hub(checkpoint: str) -> list[str]:
 
 
 def _own_files() -> dict[str, Path | bytes]:
-    """The page with what it reads, and the files of space/ at the top."""
+    """The page with the files that it reads, and the files of space/ at the top."""
     texts = [ROOT / name for name in TEXTS] + _files_in(ROOT / "data" / "licenses")
     files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
     files |= _code()
@@ -202,7 +202,11 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> bytes:
-    """The Space's README with the lists `models` and `datasets` of its front matter filled in."""
+    """The Space's README with the lists `models` and `datasets` of its front matter filled in.
+
+    By line, not by huggingface_hub's RepoCard, which would write each list over several lines:
+    the tests read it as one line of JSON.
+    """
     text = readme.read_text(encoding="utf-8")
     for key, names in (("models", models), ("datasets", datasets)):
         empty = f"\n{key}: []\n"

@@ -1,9 +1,8 @@
-"""What goes up to the Hub for a bundle, and for a checkpoint: path in the repository → content.
+"""Collect the files of a bundle or a checkpoint for upload: path in the repository → content.
 
-Nothing is sent from here (retrieval.hub.client does that); what a person should know before it is
-sent stands in `warnings`. A checkpoint is brought into the form that open_clip loads from the
-Hub: one file of weights, a text tower and a tokenizer that name the repository itself, and
-the exported towers anew, for they point into the weights by their hash.
+Uploading is done by retrieval.hub. A checkpoint is converted to the form that open_clip loads
+from the Hub: one file of weights, a text tower and a tokenizer that name the repository
+itself, and a new export, because an export refers to the weights by their hash.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any
 
 from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, CheckpointError
-from retrieval.hub import Files, sha256_of
+from retrieval.hub import Files, sha256_of, split_front_matter
 from retrieval.library import MANIFEST, Bundle, is_web_address, read_whole
-from retrieval.publishing.cards import data_card, model_card, n_unknown, split_front_matter
+from retrieval.publishing.cards import data_card, model_card, n_unknown
 
 CARD = "README.md"
 # What a checkpoint's folder holds beside its weights: settings, tokenizers, notices.
@@ -28,14 +27,14 @@ BESIDE_WEIGHTS = re.compile(r".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to go up, and what should be known before."""
+    """Files to upload, and warnings to show before."""
 
     files: Files
     warnings: tuple[str, ...] = ()
 
 
 def bundle_files(path: Path, repo_id: str) -> Publication:
-    """A bundle's files and its data card. BundleError if it is not whole."""
+    """A bundle's files and its data card; BundleError if it is incomplete or damaged."""
     return read_whole(path, lambda: _bundle_files(path, repo_id))
 
 
@@ -82,11 +81,13 @@ def _warnings(bundle: Bundle) -> list[str]:
 def checkpoint_files(name: Checkpoint | str, repo_id: str, staging: Path) -> Publication:
     """The files of `mini` or a local-dir: checkpoint, as open_clip loads them from the Hub.
 
-    They are written to a folder in `staging`, which is to be kept until they have gone up.
-    CheckpointError if it is no such checkpoint, or what is staged is not the same one.
+    They are written to a folder in `staging`, which must exist until they are uploaded.
+    CheckpointError for another kind of checkpoint, or if the converted one has another
+    fingerprint.
     """
     from retrieval.encoders.export import export_encoder
-    from retrieval.encoders.open_clip import CONFIG, OpenClipEncoder, write_whole
+    from retrieval.encoders.open_clip import OpenClipEncoder
+    from retrieval.encoders.weights import CONFIG, write_whole
 
     checkpoint = Checkpoint.parse(name)
     folder = checkpoint.folder
@@ -141,10 +142,10 @@ def checkpoint_files(name: Checkpoint | str, repo_id: str, staging: Path) -> Pub
 
 
 def self_contained(config: dict[str, Any], folder: Path, repo_id: str) -> dict[str, Any]:
-    """open_clip's settings, with what lies in `folder` looked for in the repository itself.
+    """open_clip's settings, with references to files in `folder` pointing to the repository.
 
-    open_clip asks the Hub for the config.json of a Hugging Face text tower, and for its
-    tokenizer, by name: where the folder has them, the name is the repository's own.
+    open_clip downloads the config.json of a Hugging Face text tower, and its tokenizer, by
+    repository name: where the folder has them, the name becomes the repository's own.
     """
     text_cfg = dict(config["model_cfg"]["text_cfg"])
     if "hf_model_name" in text_cfg and (folder / "config.json").is_file():

@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from retrieval.encoders import CHECKPOINTS, spell_out
-from retrieval.encoders.open_clip import CONFIG, TRAINED_PART, load_folder
+from retrieval.encoders.weights import CONFIG, TRAINED_PART, load_folder
 from retrieval.errors import OutputError
 from retrieval.evaluation.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
@@ -162,7 +162,7 @@ def learn_to_see(
             read = answer_loss(texts @ unit_proxies.T / settings.temperature, corpus.answers[drawn])
             loss = see + name + read
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
             _move_average(average, visual, min(settings.ema_decay, (1 + step) / (10 + step)))
@@ -225,7 +225,7 @@ def learn_to_read(
         logits = unit(text_proj(features)) @ targets.T / settings.temperature
         loss = answer_loss(logits.masked_fill(unseen, -1e4), corpus.answers[drawn] & corpus.seen)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
         _move_average(average, text_proj, min(0.998, step / (10 + step)))
@@ -354,6 +354,7 @@ def text_only_embedder(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         features = text_features(model, tokenizer, texts)
-        return features / np.linalg.norm(features, axis=1, keepdims=True)
+        unit: np.ndarray = features / np.linalg.norm(features, axis=1, keepdims=True)
+        return unit
 
     return embed
