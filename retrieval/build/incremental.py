@@ -94,11 +94,12 @@ class IncrementalRun:
         self._postponed: list[Task] = []  # of silent hosts, for the end
         self._reasons: dict[str, str] = {}  # id → why these bytes cannot be embedded
         self._n_done = 0
+        self._total: int | None = None
+        self._progress: Progress | None = None
 
     def run(self, progress: Progress | None = None) -> None:
         """Process the source once; SourceError if reading it fails."""
-        total = self._source.total()
-        self._step = lambda: progress(self._n_done, total) if progress else None
+        self._progress, self._total = progress, self._source.total()
         with self._downloader:
             for done in self.pipeline.run(self._work(), self._is_known):
                 if isinstance(done.error, SilentHostError):
@@ -185,7 +186,8 @@ class IncrementalRun:
 
     def _count(self) -> None:
         self._n_done += 1
-        self._step()
+        if self._progress:
+            self._progress(self._n_done, self._total)
 
     def _read(self, task: Task, last: bool) -> bytes | str:
         """The item's bytes, or the id of unchanged known ones; runs in a worker thread."""

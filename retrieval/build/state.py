@@ -254,7 +254,8 @@ class BuildState:
         """Embeddings of an unfinished GIF; OSError if they changed since they were checked."""
         query = "SELECT * FROM gifs WHERE gif_id = ?"
         with self._as_os_errors():
-            *values, digest = self._db.execute(query, (gif_id,)).fetchone() or ((), None)
+            row: tuple[Any, ...] | None = self._db.execute(query, (gif_id,)).fetchone()
+        *values, digest = row or (None,)
         if digest != _digest(values):
             raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
         indices, times, vectors = values[5:]
