@@ -136,7 +136,7 @@ class IncrementalRun:
 
     def media_of(self, gif_id: str) -> Path | None:
         """A file with these bytes: in the last build's bundle, or a kept download."""
-        return self._previous.media_of(gif_id) or self._state.download(gif_id)
+        return self._previous.media_of(gif_id) or self._state.downloads.get(gif_id)
 
     def _is_enough(self, known: FileState | None) -> bool:
         """Whether an unchanged address in this state need not be downloaded again."""
@@ -174,7 +174,7 @@ class IncrementalRun:
 
     def _work_of(self, task: Task, *, last: bool = False) -> Work[Task]:
         kept = self._keep_downloads and not task.item.path
-        keep = self._state.keep_download if kept else None
+        keep = self._state.downloads.keep if kept else None
         return Work(task, partial(self._read, task, last), keep)
 
     def _is_damaged(self, task: Task) -> bool:
