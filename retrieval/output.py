@@ -1,9 +1,8 @@
-"""Folders that a command writes: what may be replaced, and what is never touched.
+"""Write output folders without touching files of the user.
 
-A path that a person names is theirs until a file of ours in it says otherwise: a command
-writes to a path that does not exist, to an empty folder, or to a folder that it wrote before.
-In such a folder, only the files that its own manifest lists are ever replaced or deleted;
-whatever else lies there moves along to the new version.
+A command writes to a path that does not exist, to an empty folder, or to a folder that a
+manifest identifies as its own. There, only files listed in that manifest are ever replaced or
+deleted; all others are carried over to the new version.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from pathlib import Path
 
 from retrieval.errors import OutputError, StorageError
 
-# Names (relative, with slashes) of the files of ours in a folder, the one that it is known by
-# last: so they are deleted. None if we did not write the folder.
+# Relative names (with slashes) of the files that a command wrote to a folder, in the order of
+# deletion: the manifest last. None if no command wrote the folder.
 OwnedFiles = Callable[[Path], "Sequence[str] | None"]
 
 _REMEDIES = {
@@ -32,7 +31,7 @@ _REMEDIES = {
     errno.EPERM: "Name an --out that you may write to",
 }
 
-# Marks a folder in which a command is still writing; everything in it is ours.
+# Marks a folder that a command is still writing; everything in it may be deleted.
 MARKER = ".unfinished-clip-reaction-search"
 
 
@@ -69,7 +68,7 @@ def resolve_output(path: Path) -> Path:
 
 
 def check_replaceable(folder: Path, owned: OwnedFiles, what: str) -> None:
-    """OutputError unless the folder is absent, empty, or one that we wrote (`what` it is)."""
+    """OutputError unless the folder is absent, empty, or written by us (`what` names the kind)."""
     names = _names_in(folder)
     if not names or owned(folder) is not None:
         return
@@ -112,7 +111,7 @@ def free_path(folder: Path) -> Path:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """Names of what a folder holds, sorted; none if it does not exist."""
+    """Sorted names of a folder's entries; empty if it does not exist."""
     try:
         return sorted(os.listdir(folder))
     except FileNotFoundError:
@@ -124,14 +123,14 @@ def _names_in(folder: Path) -> list[str]:
 
 
 class StagedFolder:
-    """Writes a folder beside the one at `out`, and takes its place once it is whole.
+    """Writes a new version of the folder at `out` beside it, and then replaces it atomically.
 
-    `path` is where to write. `commit` brings along what others keep in the old folder,
-    exchanges the two in one step, and deletes of the old one what `owned` says is ours. Left
-    before that (it is a context manager), nothing has changed. Files below `kept`, a folder
-    inside `out`, count as others'.
+    Write to `path`. `commit` carries over files that are not in `owned`, exchanges the two
+    folders in one step, and deletes the owned files of the old one. Left before that (it is a
+    context manager), nothing has changed. Files below `kept`, a folder inside `out`, are
+    carried over, too.
 
-    OutputError if another folder is in the way, or a file of others' has the name of a new one.
+    OutputError if another folder is in the way, or a carried-over file has the name of a new one.
     """
 
     def __init__(self, out: Path, owned: OwnedFiles, *, kept: Path | None = None):
@@ -166,7 +165,7 @@ class StagedFolder:
         self._clear(old)  # what cannot go is in the way of the next commit, which says so
 
     def _others_in(self, folder: Path) -> Iterator[str]:
-        """Names of what is not ours, relative to the folder."""
+        """Relative names of files to carry over."""
         owned = set(self._owned(folder) or ())
         for name in _walk(folder):
             if name not in owned or (self._kept and f"{name}/".startswith(f"{self._kept}/")):
@@ -190,7 +189,7 @@ class StagedFolder:
             )
 
     def _clear(self, folder: Path) -> bool:
-        """Delete what a command left behind at this place; whether the place is free."""
+        """Delete what an earlier command left at this path; return whether the path is free."""
         if folder.is_dir() and not folder.is_symlink():
             if (folder / MARKER).is_file():
                 shutil.rmtree(folder)
@@ -203,7 +202,7 @@ class StagedFolder:
 
 @contextmanager
 def storage_errors(out: Path) -> Iterator[None]:
-    """An OSError while the index at `out` is written, as a StorageError with the remedy."""
+    """Translate an OSError during the writing of `out` to a StorageError with a remedy."""
     try:
         yield
     except BrokenPipeError:  # of a reader that has seen enough, not of a disk
@@ -218,7 +217,7 @@ def storage_errors(out: Path) -> Iterator[None]:
 
 
 def recover(out: Path, owned: OwnedFiles) -> None:
-    """Put the old folder back if a command was killed between the two renames of a commit."""
+    """Restore the old folder if a command was killed between the two renames of a commit."""
     old = old_of(out)
     if old.is_dir() and not os.path.lexists(out) and owned(old) is not None:
         old.rename(out)
@@ -230,10 +229,9 @@ def old_of(out: Path) -> Path:
 
 
 def _walk(folder: Path, *, folders_too: bool = False) -> Iterator[str]:
-    """All below that is no folder, and empty folders (or all), relative; links are not followed.
+    """Relative names of all files and empty folders (or all folders); links are not followed.
 
-    A folder comes before what is in it. No recursion: folders may be nested deeper than
-    Python's limit.
+    Folders come before their contents. Not recursive, as nesting may exceed Python's limit.
     """
     pending = [""]
     while pending:
@@ -261,7 +259,7 @@ def _link_or_copy(old: Path, new: Path, name: str) -> None:
         return
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # a file system without hard links
+    except (OSError, NotImplementedError):  # no hard links on this file system or platform
         if not source.is_symlink() and not source.is_file():
             raise OutputError(
                 f"{source} is no regular file, and cannot be kept. Move it away, or name another "
@@ -271,7 +269,7 @@ def _link_or_copy(old: Path, new: Path, name: str) -> None:
 
 
 def _is_free(folder: Path, name: str) -> bool:
-    """Whether a file of this name could be put there: nothing has it, and no parent is a file."""
+    """Whether the name is unused in the folder, and no parent of it is a file."""
     try:
         os.lstat(folder / name)
     except FileNotFoundError:
@@ -296,10 +294,10 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _remove(folder: Path, owned: Sequence[str], successor: Path) -> None:
-    """Delete our files, and those of others' that the successor holds as well.
+    """Delete owned files, and other files that the successor has as well.
 
-    A file that was put there after the successor was made moves to it. Nothing is deleted
-    while something is left that cannot move.
+    Files added after the successor was made are moved to it. Nothing is deleted if a file
+    cannot be moved.
     """
     others = [name for name in _walk(folder) if name not in set(owned)]
     for name in others:
@@ -319,9 +317,9 @@ def _remove(folder: Path, owned: Sequence[str], successor: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, where the system can (Linux: renameat2); whether it did.
+    """Exchange two folders atomically (Linux: renameat2); return whether that worked.
 
-    With two renames there is a moment without any folder.
+    Two renames would leave a moment without a folder.
     """
     at_fdcwd, rename_exchange = -100, 2
     try:

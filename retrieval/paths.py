@@ -14,21 +14,21 @@ PACKAGE = Path(__file__).parent
 _SHIPPED = PACKAGE / "shipped"
 ROOT = _SHIPPED if _SHIPPED.is_dir() else PACKAGE.parent
 STARTER = ROOT / "index" / "starter"
-NAME = "clip-reaction-search"  # of our folder among the user's
+NAME = "clip-reaction-search"  # of the program's folders
 
 
 def user_cache() -> Path:
-    """Where what can be made again is kept for this user."""
+    """The user's cache folder of this program: files that can be recreated."""
     return _user_folder("CACHE", ".cache")
 
 
 def user_state() -> Path:
-    """Where what this program did on this machine is noted for this user."""
+    """The user's state folder of this program: records of its actions on this machine."""
     return _user_folder("STATE", ".local/state")
 
 
 def _user_folder(kind: str, default: str) -> Path:
-    """Ours in a folder of the XDG base directories, https://specifications.freedesktop.org."""
+    """This program's folder in an XDG base directory, https://specifications.freedesktop.org."""
     return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default) / NAME
 
 

@@ -191,14 +191,14 @@ def test_damaged_download_of_an_unfinished_build_is_downloaded_again(tmp_path: P
     data = b"the bytes of a GIF"
     gif_id = hashlib.sha256(data).hexdigest()
     with state.BuildState(tmp_path / "b", {}) as work:
-        work.keep_download(gif_id, data)
+        work.downloads.keep(gif_id, data)
     kept = tmp_path / ".b.work" / "media" / gif_id
     for damage in (truncate, replace_by_folder, replace_by_link, replace_by_pipe, Path.unlink):
         damage(kept)
         with state.BuildState(tmp_path / "b", {}) as work:
-            assert work.download(gif_id) is None
-            work.keep_download(gif_id, data)
-            assert work.download(gif_id) == kept
+            assert work.downloads.get(gif_id) is None
+            work.downloads.keep(gif_id, data)
+            assert work.downloads.get(gif_id) == kept
         assert kept.read_bytes() == data
 
 

@@ -1,9 +1,9 @@
-"""A source of media to an index bundle; again, and only what is new is embedded.
+"""Build an index bundle from a source of media, incrementally.
 
-    source → incremental run (pipeline, journal) → embeddings → groups, index, catalogue, media
+    source → incremental run (pipeline, state) → embeddings → groups, index, catalogue, media
 
-The bundle at `out` serves until the new one is whole, and a build that is killed goes on
-where it was. One bad file never stops the build and never shifts its neighbours.
+The old bundle at `out` remains in use until the new one is complete, and a killed build
+resumes where it stopped. A bad file never stops the build or misaligns the rest.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from retrieval.library import (
 from retrieval.media import DEFAULT_FRAMES, Limits, media_suffix
 from retrieval.output import check_replaceable, free_path, recover, resolve_output, storage_errors
 
-# What a source folder says about its files travels with them.
+# Metadata and licences of a source folder are copied with its media.
 KEPT_BESIDE = ("metadata.jsonl", "metadata.csv", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
 METADATA = "metadata.jsonl"
 
@@ -61,10 +61,10 @@ def build_index(
 
     `out` is a path that does not exist, an empty folder, or a bundle: that is replaced, and
     files in it that are not the bundle's stay. OutputError for anything else, before any work
-    is done. At most `frames` distinct frames a GIF are embedded. With `copy_media` the files go
-    into the bundle, which can then be moved; without, it points at them. `fresh` embeds
-    everything anew. SourceError if there is nothing to index, StorageError if `out` cannot
-    be written: the bundle there is then untouched.
+    is done. At most `frames` distinct frames per GIF are embedded. With `copy_media` the files
+    are copied into the bundle, which can then be moved; otherwise it refers to them. `fresh`
+    embeds everything again. SourceError if there is nothing to index, StorageError if `out`
+    cannot be written; the old bundle is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()
@@ -151,8 +151,8 @@ def build_index(
 def check_output(out: Path, source: Source, *, copy_media: bool) -> Path:
     """The absolute path of the bundle to write, if it may be written there.
 
-    A bundle inside the source folder is no part of the source. OutputError if what lies at
-    `out` is not a bundle, or if the source is, or lies inside, the bundle that goes away.
+    A bundle inside the source folder is excluded from the source. OutputError if `out` is not
+    a bundle, or if the source is, or lies inside, the bundle that would be replaced.
     """
     resolved = resolve_output(out)
     if isinstance(source, FolderSource):
@@ -171,13 +171,13 @@ def check_output(out: Path, source: Source, *, copy_media: bool) -> Path:
 
 
 def _folder_inside(source: Source, out: Path) -> Path | None:
-    """The source folder, if it lies inside the bundle that it is to be built into."""
+    """The source folder, if it lies inside the bundle at `out`."""
     folder = source.folder.resolve() if isinstance(source, FolderSource) else None
     return folder if folder and folder.is_relative_to(out) else None
 
 
 def _check_stay(records: list[Record], out: Path) -> None:
-    """OutputError if a record points into the bundle that is about to be replaced."""
+    """OutputError if a record refers to a file in the bundle that will be replaced."""
     for record in records:
         if Path(record.uri).is_relative_to(out):
             raise _takes_source_away(record.places[0], out)
@@ -215,12 +215,12 @@ def _records(
 
 
 def _suffix(file: Path | None) -> str:
-    """By its content, where the address does not say it."""
+    """File suffix by content, for addresses without one."""
     return media_suffix(file.read_bytes()) if file else ""
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a name is that of a file below: no address, not absolute, not upwards."""
+    """Whether a name is a plain file name: no address, no folders, no `..`."""
     path = PurePosixPath(name)
     return bool(path.suffix) and "://" not in name and not {"/", ".."} & set(path.parts)
 
@@ -232,7 +232,7 @@ def _copy_media(
     work: Path,
     source: Source,
 ) -> None:
-    """Bring the media into the new bundle, and what is known of them: it is a source, too."""
+    """Copy the media and their metadata into the new bundle, which can serve as a source."""
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
         file = run.media_of(record.id) or run.first[record.id].item.path
@@ -257,7 +257,7 @@ def _metadata_row(record: Record) -> str:
 
 
 def _groups(records: list[Record]) -> Iterator[tuple[str, ...]]:
-    """The first places of GIFs that are near-duplicates of one another, a tuple a group."""
+    """Groups of near-duplicates, each as a tuple of the GIFs' first places."""
     members: dict[int, list[str]] = {}
     for record in records:
         members.setdefault(record.group, []).append(record.places[0])

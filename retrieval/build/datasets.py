@@ -1,12 +1,11 @@
 """The rows of a Hugging Face data set, streamed: from the Hub, or from a local folder.
 
-The picture is the column of type Image or Video, or one of bytes; failing these, a
-column of addresses. Its bytes are taken as they were stored and never decoded, so
-that an animation keeps its frames. Of the other columns
-  title, caption, text, txt       the first that is filled is the title,
+The media column is of type Image or Video, or holds bytes; failing these, addresses. Stored
+bytes are used without decoding, so that an animation keeps its frames. Of the other columns,
+  title, caption, text, txt       the first non-empty one is the title,
   tags, labels, label             are tags, a ClassLabel by its name,
-  emoji, source, license, attribution   are what they say,
-and the rest is passed over. A row without a `source` has the data set's name for it.
+  emoji, source, license, attribution   describe the item,
+and the rest is ignored. The default of `source` is the data set's name.
 Rows count from 0, as in the data set itself. Columns of a WebDataset's .json count too.
 """
 
@@ -29,14 +28,14 @@ from retrieval.media import Limits, media_suffix
 
 TITLE_COLUMNS = ("title", "caption", "text", "txt")
 TAG_COLUMNS = ("tags", "labels", "label")
-# Which column holds the picture, where there are several of a kind.
+# Preferred media columns, if there are several of a kind.
 MEDIA_COLUMNS = ("gif", "image", "video", "media", "file", "webp", "mp4", "bytes", "data")
 
 DEFAULT_SPLIT = "train"
 
 
 class DatasetSource(Source):
-    """The rows of one split. SourceError if it cannot be had, or holds no pictures."""
+    """The rows of one split. SourceError if it cannot be loaded, or has no media."""
 
     def __init__(self, name: str, split: str | None = None, limit: int | None = None):
         self._name, _, config = name.partition("#")
@@ -112,7 +111,7 @@ class DatasetSource(Source):
                 yield item
 
     def _item(self, name: str, row: Mapping[str, Any]) -> Item:
-        """ValueError or OSError with a reason if the row is none."""
+        """Convert a row; ValueError or OSError with a reason if it is invalid."""
         held = row[self._media]
         if isinstance(held, Mapping):
             address, data = held.get("path") or "", held.get("bytes")
@@ -151,7 +150,7 @@ class DatasetSource(Source):
 
 
 def _kind(name: str, feature: Any) -> int | None:
-    """0: a picture or film, 1: bytes, 2: an address, None: none of these."""
+    """0: image or video, 1: bytes, 2: address, None: neither."""
     if isinstance(feature, (datasets.Image, datasets.Video)):
         return 0
     if isinstance(feature, dict):  # an Image column whose file does not say that it is one
@@ -163,7 +162,7 @@ def _kind(name: str, feature: Any) -> int | None:
 
 
 def _class_names(feature: Any, value: Any) -> Any:
-    """Text as it is, a ClassLabel's numbers as its names; numbers without names say nothing."""
+    """Text unchanged, ClassLabel numbers as names; other numbers are dropped."""
     inner = getattr(feature, "feature", feature)
     inner = inner[0] if isinstance(inner, list) else inner
     values = value if isinstance(value, list) else [value]
@@ -173,17 +172,17 @@ def _class_names(feature: Any, value: Any) -> Any:
 
 
 def _read_remote(address: str) -> bytes:
-    """What a data set stores as files of its own, on the Hub or inside an archive.
+    """Read a file of a data set, on the Hub or inside an archive.
 
-    One byte over the bound is read of what is too large, and refused with the rest.
+    At most one byte over the limit is read; the file is then rejected like other large ones.
     """
     with fsspec.open(address, "rb") as file:
-        return file.read(Limits().max_bytes + 1)
+        return bytes(file.read(Limits().max_bytes + 1))
 
 
 @contextmanager
 def _named_errors(name: str, where: str = "") -> Iterator[None]:
-    """Whatever `datasets` and the file systems below it raise, as one sentence."""
+    """Translate errors of `datasets` and its file systems to one sentence."""
     try:
         yield
     except SourceError:
@@ -206,7 +205,7 @@ def _named_errors(name: str, where: str = "") -> Iterator[None]:
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
-    """Without the progress bars of `datasets`, which would write across the caller's own."""
+    """Disable the progress bars of `datasets`, which would disturb the caller's."""
     were_off = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

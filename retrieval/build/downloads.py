@@ -1,31 +1,38 @@
-"""Media over HTTP: bounded, retried, and no burden to the servers.
+"""Media over HTTP: bounded, retried, and polite to servers.
 
-Every answer is bounded in bytes and in time. What fails for the moment is tried again
-after a pause; a server that asks to be left alone is left alone, by all threads, and so
-is one that cannot be reached. A server that accepts requests and does not answer is left for
-last, and then waited for briefly. An answer that is no picture or film is refused. With the
-`etag` and `last_modified` of the last time, only what has changed is downloaded.
+Every response is bounded in bytes and in time, headers included. Transient failures are
+retried after a pause. A server's Retry-After applies to all requests to it, and a server
+that cannot be reached is left alone for a while. A server that accepts requests and does
+not answer is asked last, with a short timeout. A response that is not media is rejected.
+With the `etag` and `last_modified` of an earlier response, only changed files are sent.
 
-Left out: keeping anything on disk, logging in, cookies, and robots.txt (the addresses
-are a person's list, not found by following links). Private addresses are not refused:
-the list is the builder's own, and so is the machine.
+The client is httpx2 on one event loop in a thread, for a total deadline is a cancelled task
+there; requests and urllib3 bound each silence only, and needed patched connections and a
+timer that shut sockets down.
+
+Left out: caching on disk, logging in, cookies, and robots.txt (the addresses are the user's
+list, not found by following links). Private addresses are allowed: the list is the user's.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from threading import Lock
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import urllib3.exceptions
-from urllib3 import Retry
+import anyio
+import httpx2 as httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from retrieval import __version__
-from retrieval.build.deadlines import Adapter, Deadline
-from retrieval.build.host_limits import Host, Turns
+from retrieval.build.host_limits import Host, HostRateLimiter
 from retrieval.build.items import check_url, clean
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
 from retrieval.media import media_suffix
@@ -33,30 +40,30 @@ from retrieval.media import media_suffix
 USER_AGENT = f"clip-reaction-search/{__version__} (index builder)"
 MAX_REDIRECTS = 5
 BLOCK_BYTES = 65_536
-HEAD_BYTES = 16  # enough for media_suffix to know the kind
+HEAD_BYTES = 16  # enough for media_suffix to identify the format
 
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
-_NOT_CONNECTED = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
-)
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "image/*,video/*;q=0.9,*/*;q=0.1",
+    "Accept-Encoding": "identity",  # media do not shrink, and sizes stay true
+}
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server: connecting and each silence, and one try as a whole."""
+class Timeouts:
+    """Seconds for connecting and for each silence, and for one try as a whole."""
 
-    timeout_s: float
+    silence_s: float
     total_s: float
 
 
-SLOW_HOST = Patience(3.0, 15.0)  # of one that let several requests time out
+SLOW_HOST = Timeouts(3.0, 15.0)  # for one that let several requests time out
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the server sent; `data` is None if it is still what it was."""
+    """The server's answer; `data` is None if the file has not changed."""
 
     data: bytes | None
     etag: str = ""
@@ -66,11 +73,10 @@ class Fetched:
 class Downloader:
     """Fetches media; thread-safe. Close it, or use it as a context manager.
 
-    `timeout_s` bounds connecting, and every silence; `total_s` one try as a whole.
-    `per_host` requests at most run at once at a host; further threads wait their turn.
-    A failed try is repeated `retries` times, after `backoff_s`, twice that, and so on,
-    or when the server says; one that says longer than `max_wait_s` is given up. `wait`
-    stands in for the pauses, in seconds.
+    `timeout_s` bounds connecting and every silence, `total_s` one try as a whole. At most
+    `per_host` requests run at once per host. A failed try is repeated `retries` times, after
+    `backoff_s`, twice that, and so on, or when the server says; a server that demands more
+    than `max_wait_s` is given up. `wait` replaces the pauses, in seconds.
     """
 
     def __init__(
@@ -86,26 +92,16 @@ class Downloader:
         wait: Callable[[float], object] | None = None,
     ):
         self._max_bytes = max_bytes
-        self._patience = Patience(timeout_s, total_s)
-        self._short = Patience(min(timeout_s, SLOW_HOST.timeout_s), min(total_s, SLOW_HOST.total_s))
-        self._retries = retries
-        self._backoff_s = backoff_s
-        self._turns = Turns(per_host, max_wait_s, wait)
-        self._session = _Session()
-        self._session.headers.update(
-            {
-                "User-Agent": USER_AGENT,
-                "Accept": "image/*,video/*;q=0.9,*/*;q=0.1",
-                "Accept-Encoding": "identity",  # media do not shrink, and sizes stay true
-            }
-        )
-        # Threads may share a session as long as nothing in it changes: no cookies. An
-        # `auth` that does nothing keeps it from sending passwords out of ~/.netrc.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.auth = lambda request: request
-        adapter = Adapter(pool_connections=64, pool_maxsize=per_host)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._timeouts = Timeouts(timeout_s, total_s)
+        self._short = Timeouts(min(timeout_s, SLOW_HOST.silence_s), min(total_s, SLOW_HOST.total_s))
+        self._retries, self._backoff_s = retries, backoff_s
+        self._hosts = HostRateLimiter(per_host, max_wait_s, wait)
+        self._lock = Lock()
+        self._stack = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._client: httpx.AsyncClient
+        self._fetches: set[Future[Fetched]] = set()
+        self._is_closed = False
 
     def __enter__(self) -> Downloader:
         return self
@@ -114,100 +110,119 @@ class Downloader:
         self.close()
 
     def close(self) -> None:
-        """End all waiting; fetches that are under way fail at their next step."""
-        self._turns.close()
-        self._session.close()
+        """Cancel all fetches."""
+        with self._lock:
+            self._is_closed = True
+            for future in self._fetches:
+                future.cancel()
+            self._stack.close()
 
     def fetch(
         self, url: str, etag: str = "", last_modified: str = "", *, last: bool = False
     ) -> Fetched:
-        """The media file at the address, or word that it has not changed.
+        """The media file at the address, or that it has not changed.
 
-        MediaError (without the address, which the caller knows) if it is over a bound,
-        no media, or gone; UnavailableError, which is one, if it may be there next time. Of
-        those, SilentHostError if the host let its last few requests time out: ask again with
-        `last`, when all other hosts' addresses are done.
+        MediaError (without the address, which the caller knows) if it is over a bound, not
+        media, or gone; its subclass UnavailableError for transient failures. Of those,
+        SilentHostError if the host let its last few requests time out: ask again with
+        `last` when all other hosts' addresses are done.
         """
         known = Fetched(None, etag, last_modified)
+        if not last and self._hosts.is_slow(_host_of(url)):
+            raise SilentHostError("the server does not answer")
+        with self._lock:
+            if self._is_closed:
+                raise UnavailableError("the download was stopped")
+            if self._portal is None:
+                self._portal = self._start()
+            future = self._portal.start_task_soon(self._retry, url, known, last)
+            self._fetches.add(future)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise UnavailableError("the download was stopped") from error
+        finally:
+            with self._lock:
+                self._fetches.discard(future)
+
+    def _start(self) -> BlockingPortal:
+        """Start the event loop; with the first fetch, as most builds download nothing."""
+        portal = self._stack.enter_context(start_blocking_portal())
+        self._client = httpx.AsyncClient(
+            headers=_HEADERS,
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        )
+        self._stack.enter_context(portal.wrap_async_context_manager(self._client))
+        return portal
+
+    async def _retry(self, url: str, known: Fetched, last: bool) -> Fetched:
         for tried in range(1, self._retries + 2):
             try:
-                return self._follow(url, known, last)
-            except _TryAgainError as error:
+                return await self._follow(url, known, last)
+            except _TransientError as error:
                 failure = error
             if isinstance(failure, _SilentError) and last:
                 break
             if tried <= self._retries:
-                self._turns.pause(self._backoff_s * 2 ** (tried - 1))
+                await self._hosts.pause(self._backoff_s * 2 ** (tried - 1))
         raise UnavailableError(f"{failure} ({tried} {'tries' if tried > 1 else 'try'})")
 
-    def _follow(self, url: str, known: Fetched, last: bool) -> Fetched:
+    async def _follow(self, url: str, known: Fetched, last: bool) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
-            try:
-                host = urlsplit(check_url(url)).hostname or ""
-            except ValueError as error:
-                raise MediaError(str(error)) from error
-            with self._turns.turn(host) as state:
+            async with self._hosts.slot(_host_of(url)) as state:
                 if state.is_slow and not last:
                     raise SilentHostError("the server does not answer")
-                patience = self._short if state.is_slow else self._patience
-                answer = self._request(url, known, state, patience)
+                timeouts = self._short if state.is_slow else self._timeouts
+                answer = await self._request(url, known, state, timeouts)
                 state.answered()
             if isinstance(answer, Fetched):
                 return answer
             url = answer
         raise MediaError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _request(self, url: str, known: Fetched, host: Host, patience: Patience) -> Fetched | str:
+    async def _request(
+        self, url: str, known: Fetched, host: Host, timeouts: Timeouts
+    ) -> Fetched | str:
         """What was fetched, or the address that the server redirects to."""
-        asked = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-        deadline = Deadline(patience.total_s)
+        conditions = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+        headers = {name: value for name, value in conditions.items() if value}
         try:
-            with (
-                deadline,
-                self._session.get(
-                    url,
-                    headers={name: value for name, value in asked.items() if value},
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=patience.timeout_s,
-                ) as response,
-            ):
-                host.was_reached()
-                answer = self._read(response, known, host)
-        except (MediaError, _TryAgainError):
-            if not deadline.passed:
-                raise
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as e:
-            if not deadline.passed:
-                raise _named(e, host, patience) from e
-        if deadline.passed:  # a body without a length only seems to be complete
-            reason = f"took longer than {patience.total_s:g} s"
+            with anyio.fail_after(timeouts.total_s):
+                stream = self._client.stream(
+                    "GET", url, headers=headers, timeout=timeouts.silence_s
+                )
+                async with stream as response:
+                    host.was_reached()
+                    return await self._read(response, known, host)
+        except TimeoutError as error:
+            reason = f"took longer than {timeouts.total_s:g} s"
             host.was_silent(reason)
-            raise UnavailableError(reason)
-        return answer
+            raise UnavailableError(reason) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            raise translate_error(error, host, timeouts) from error
 
-    def _read(self, response: requests.Response, known: Fetched, host: Host) -> Fetched | str:
+    async def _read(self, response: httpx.Response, known: Fetched, host: Host) -> Fetched | str:
         status, headers = response.status_code, response.headers
         etag, last_modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
         if status == HTTPStatus.NOT_MODIFIED and (known.etag or known.last_modified):
             return Fetched(None, etag or known.etag, last_modified or known.last_modified)
-        target = redirect_target(response)
-        if target is not None:
-            return urljoin(response.url, target)
+        if response.has_redirect_location:
+            return urljoin(str(response.url), headers["Location"])
         if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _heed(host, _named_status(status), headers.get("Retry-After"))
-            raise _TryAgainError(_named_status(status))
+            _heed(host, _status_phrase(status), headers.get("Retry-After"))
+            raise _TransientError(_status_phrase(status))
         if status != HTTPStatus.OK:
-            raise MediaError(_named_status(status))
-        data = self._read_body(response)
-        return Fetched(data, etag, last_modified)
+            raise MediaError(_status_phrase(status))
+        return Fetched(await self._read_body(response), etag, last_modified)
 
-    def _read_body(self, response: requests.Response) -> bytes:
+    async def _read_body(self, response: httpx.Response) -> bytes:
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) > self._max_bytes:
             raise MediaError(f"max_bytes is {self._max_bytes:,}, this has {int(announced):,}")
         body = bytearray()
-        for block in response.iter_content(BLOCK_BYTES):
+        # Raw: an encoded body, which was not asked for, is never unpacked.
+        async for block in response.aiter_raw(BLOCK_BYTES):
             body += block
             if len(body) > self._max_bytes:
                 raise MediaError(f"max_bytes is {self._max_bytes:,}, this has more")
@@ -224,67 +239,53 @@ class Downloader:
         return bytes(body)
 
 
-class _TryAgainError(Exception):
+class _TransientError(Exception):
     """A failure that another try may mend; its text is the reason."""
 
 
-class _SilentError(_TryAgainError):
-    """The server took the request, and said nothing."""
+class _SilentError(_TransientError):
+    """The server accepted the request and sent nothing."""
 
 
-class _Session(requests.Session):
-    """A session that never reads the body of a redirect.
-
-    `requests` reads it whole before it returns, whatever `stream` and `allow_redirects` say:
-    an answer 302 with an endless body filled the memory.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def redirect_target(response: requests.Response) -> str | None:
-    """Where the server redirects to, if it does."""
-    return requests.sessions.SessionRedirectMixin().get_redirect_target(response)
-
-
-def _named(error: Exception, host: Host, patience: Patience) -> MediaError | _TryAgainError:
-    """The failure in a few words, and whether another try may help."""
-    if isinstance(
-        error, (requests.exceptions.InvalidHeader, requests.exceptions.ContentDecodingError)
-    ):
-        return MediaError("the server's answer is malformed")
-    if isinstance(error, ValueError):  # requests and urllib3 raise theirs as one
-        return MediaError("no valid address")
-    inner = error.args[0] if error.args else error
-    cause = getattr(inner, "reason", None) or inner
+def translate_error(
+    error: Exception, host: Host, timeouts: Timeouts
+) -> MediaError | _TransientError:
+    """A short reason for the failure; its class says whether another try may help."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return MediaError("the server's certificate is not valid")
-    if isinstance(error, requests.exceptions.ProxyError) or isinstance(cause, _NOT_CONNECTED):
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
         reason = "the server cannot be reached"
         host.was_not_reached(reason)
-        return _TryAgainError(reason)
-    if isinstance(error, requests.Timeout) or isinstance(
-        cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)
-    ):
-        reason = f"the server said nothing for {patience.timeout_s:g} s"
+        return _TransientError(reason)
+    if isinstance(error, httpx.TimeoutException):
+        reason = f"the server said nothing for {timeouts.silence_s:g} s"
         host.was_silent(reason)
         return _SilentError(reason)
-    return _TryAgainError("the connection was cut")
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError)):
+        return MediaError("no valid address")
+    return _TransientError("the connection was cut")
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(check_url(url)).hostname or ""
+    except ValueError as error:
+        raise MediaError(str(error)) from error
 
 
 def _heed(host: Host, why: str, retry_after: str | None) -> None:
-    """Leave the host alone for as long as it asks, whichever thread it asked."""
-    if retry_after is None:
-        return
+    """Leave the host alone for as long as its Retry-After (seconds, or a date) asks."""
     try:
-        seconds = Retry().parse_retry_after(retry_after)  # seconds, or a date
-    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        if retry_after and retry_after.strip().isdecimal():
+            seconds = float(retry_after)
+        else:
+            seconds = parsedate_to_datetime(retry_after or "").timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
         return
     host.leave_alone(seconds, f"{why}, and the server asks to be left alone")
 
 
-def _named_status(status: int) -> str:
+def _status_phrase(status: int) -> str:
     """As "HTTP 404 Not Found", in the standard's words, for the server's may be anything."""
     try:
         return f"HTTP {status} {HTTPStatus(status).phrase}"

@@ -1,7 +1,6 @@
-"""Where an index gets its items from: a folder, a list of files and addresses, a data set.
+"""Sources of an index: `open_source`, and folders.
 
-`open_source` takes a person's word for any of them. Lists are in lists.py, data sets
-in dataset_rows.py; folders, the common case, are here.
+Lists of files and addresses are in lists.py, data sets in datasets.py.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def open_source(spec: str | Path, *, split: str | None = None, limit: int | None
 
 
 class FolderSource(Source):
-    """All media below a folder, in path order, with what its metadata file says of them.
+    """All media below a folder, in path order, with their metadata file's descriptions.
 
     The metadata file is held in memory, for it may be in any order. One too large for
     that can be opened as a list itself. SourceError if there is nothing to index.
@@ -133,7 +132,7 @@ def _walk(
 def _entries(
     folder: Path, prefix: str, leave_out: Callable[[str, str], None]
 ) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """What a folder holds, sorted, with the names from the source's folder on."""
+    """Sorted entries of a folder, with names relative to the source's folder."""
     try:
         with os.scandir(folder / prefix) as entries:
             found = sorted((entry.name, entry) for entry in entries if entry.name[0] != ".")
@@ -145,7 +144,7 @@ def _entries(
 
 
 def _why_not_a_file(entry: os.DirEntry[str]) -> str:
-    """The reason to leave an entry out; "" for a regular file, or a link to one."""
+    """The reason to skip an entry; "" for a regular file, or a link to one."""
     if entry.is_file(follow_symlinks=False):
         return ""
     try:
@@ -158,7 +157,7 @@ def _why_not_a_file(entry: os.DirEntry[str]) -> str:
 
 
 def read_descriptions(folder: Path) -> dict[str, dict[str, Any]]:
-    """What metadata.jsonl or metadata.csv says, by file name relative to the folder.
+    """Descriptions in metadata.jsonl or metadata.csv, by file name relative to the folder.
 
     The layout is the one that Hugging Face calls `imagefolder`: a column `file_name`,
     and any of title, tags, emoji, source, license, attribution. Empty if the folder has
@@ -186,7 +185,7 @@ def read_descriptions(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _described(lines: Lines, suffix: str) -> dict[str, dict[str, Any]]:
-    """What the rows say, by file name; ValueError with the line that cannot be read."""
+    """Descriptions by file name; ValueError with the invalid line."""
     found = {}
     rows = (
         map(json.loads, filter(str.strip, lines)) if suffix == ".jsonl" else csv.DictReader(lines)

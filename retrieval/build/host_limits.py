@@ -1,36 +1,33 @@
-"""Who may talk to which host, and when.
-
-A few requests at once at a host; none while it wants to be left alone, and none for a
-while once it cannot be reached. What one thread is told, all heed.
-"""
+"""Per-host rate limiting: requests at once, pauses that a host asks for, hosts that are down."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import anyio
 
 from retrieval.errors import UnavailableError
 
-# A host that this many tries in a row could not connect to is down: without this, a
-# dead host with a thousand addresses in the list costs a day.
+# A host is down after this many failed connections in a row: without this, a dead host
+# with a thousand addresses in the list costs a day.
 DOWN_AFTER = 8
 DOWN_S = 300.0
-# A host that let this many tries in a row time out is slow: each costs the whole timeout. Its
-# addresses are left for last, and then get a short one; DOWN_AFTER of those, and it is down.
+# A host that let this many tries in a row time out is slow, as each costs the whole timeout.
+# Its addresses come last, with a short timeout; after DOWN_AFTER more timeouts it is down.
 SLOW_AFTER = 3
 
 
 @dataclass
 class Host:
-    """What the threads know of a host together."""
+    """The shared state of all requests to a host."""
 
-    users: int = 0  # threads that talk to it, or wait to
-    in_flight: int = 0
-    unreached: int = 0  # tries in a row
-    silent: int = 0  # tries in a row that timed out
+    slots: anyio.Semaphore
+    users: int = 0  # requests under way or waiting for a slot
+    unreached: int = 0  # failed connections in a row
+    silent: int = 0  # timeouts in a row
     quiet_until: float = 0.0  # on the clock of time.monotonic
     quiet_why: str = ""
 
@@ -59,57 +56,51 @@ class Host:
             self.leave_alone(DOWN_S, why)
 
 
-class Turns:
-    """Gives each host's `per_host` places to the threads that ask for them; thread-safe.
+class HostRateLimiter:
+    """Limits requests to `per_host` at once; for the tasks of one event loop.
 
-    A quiet host is waited for up to `max_wait_s`, and given up beyond. `wait` takes
-    seconds; the default is one that `close` ends at once.
+    A quiet host is waited for up to `max_wait_s`, and given up beyond. `wait` replaces the
+    pauses, in seconds.
     """
 
     def __init__(
         self, per_host: int, max_wait_s: float, wait: Callable[[float], object] | None = None
     ):
-        self._per_host = per_host
-        self._max_wait_s = max_wait_s
-        self._closed = threading.Event()
-        self._wait = wait or self._closed.wait
-        self._changed = threading.Condition()
-        self._hosts: dict[str, Host] = {}  # only those in use or in disgrace
+        self._per_host, self._max_wait_s, self._wait = per_host, max_wait_s, wait
+        self._hosts: dict[str, Host] = {}  # only those in use or with failures
 
-    @contextmanager
-    def turn(self, name: str) -> Iterator[Host]:
-        """Holds one of the host's places, once it wants to hear from us.
+    def is_slow(self, name: str) -> bool:
+        """Whether the host has timed out repeatedly; may be called from any thread."""
+        host = self._hosts.get(name)
+        return host is not None and host.is_slow
 
-        UnavailableError if that is too long to wait, or the turns are closed.
+    @asynccontextmanager
+    async def slot(self, name: str) -> AsyncIterator[Host]:
+        """Hold one of the host's slots, after the pause that it asked for.
+
+        UnavailableError if that pause is too long.
         """
-        with self._changed:
-            host = self._hosts.setdefault(name, Host())
-            host.users += 1
-            self._changed.wait_for(lambda: host.in_flight < self._per_host or self._closed.is_set())
-            host.in_flight += 1
+        if name not in self._hosts:
+            self._hosts[name] = Host(anyio.Semaphore(self._per_host))
+        host = self._hosts[name]
+        host.users += 1
         try:
-            quiet_s = host.quiet_until - time.monotonic()
-            if quiet_s > self._max_wait_s:
-                raise UnavailableError(f"{host.quiet_why}; not asked again for {quiet_s:.0f} s")
-            self.pause(quiet_s)
-            yield host
+            async with host.slots:
+                quiet_s = host.quiet_until - time.monotonic()
+                if quiet_s > self._max_wait_s:
+                    why = host.quiet_why
+                    raise UnavailableError(f"{why}; not asked again for {quiet_s:.0f} s")
+                await self.pause(quiet_s)
+                yield host
         finally:
-            with self._changed:
-                host.in_flight -= 1
-                host.users -= 1
-                in_order = not host.unreached and not host.silent
-                if in_order and not host.users and host.quiet_until < time.monotonic():
-                    del self._hosts[name]
-                self._changed.notify_all()
+            host.users -= 1
+            has_failures = host.unreached or host.silent
+            if not has_failures and not host.users and host.quiet_until < time.monotonic():
+                del self._hosts[name]
 
-    def pause(self, seconds: float) -> None:
-        """UnavailableError if the turns are closed, before or meanwhile."""
-        if seconds > 0 and not self._closed.is_set():
-            self._wait(seconds)
-        if self._closed.is_set():
-            raise UnavailableError("the download was stopped")
-
-    def close(self) -> None:
-        self._closed.set()
-        with self._changed:
-            self._changed.notify_all()
+    async def pause(self, seconds: float) -> None:
+        if seconds > 0:
+            if self._wait:
+                self._wait(seconds)
+            else:
+                await anyio.sleep(seconds)

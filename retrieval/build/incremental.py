@@ -94,11 +94,12 @@ class IncrementalRun:
         self._postponed: list[Task] = []  # of silent hosts, for the end
         self._reasons: dict[str, str] = {}  # id → why these bytes cannot be embedded
         self._n_done = 0
+        self._total: int | None = None
+        self._progress: Progress | None = None
 
     def run(self, progress: Progress | None = None) -> None:
         """Process the source once; SourceError if reading it fails."""
-        total = self._source.total()
-        self._step = lambda: progress(self._n_done, total) if progress else None
+        self._progress, self._total = progress, self._source.total()
         with self._downloader:
             for done in self.pipeline.run(self._work(), self._is_known):
                 if isinstance(done.error, SilentHostError):
@@ -135,7 +136,7 @@ class IncrementalRun:
 
     def media_of(self, gif_id: str) -> Path | None:
         """A file with these bytes: in the last build's bundle, or a kept download."""
-        return self._previous.media_of(gif_id) or self._state.download(gif_id)
+        return self._previous.media_of(gif_id) or self._state.downloads.get(gif_id)
 
     def _is_enough(self, known: FileState | None) -> bool:
         """Whether an unchanged address in this state need not be downloaded again."""
@@ -173,7 +174,7 @@ class IncrementalRun:
 
     def _work_of(self, task: Task, *, last: bool = False) -> Work[Task]:
         kept = self._keep_downloads and not task.item.path
-        keep = self._state.keep_download if kept else None
+        keep = self._state.downloads.keep if kept else None
         return Work(task, partial(self._read, task, last), keep)
 
     def _is_damaged(self, task: Task) -> bool:
@@ -185,7 +186,8 @@ class IncrementalRun:
 
     def _count(self) -> None:
         self._n_done += 1
-        self._step()
+        if self._progress:
+            self._progress(self._n_done, self._total)
 
     def _read(self, task: Task, last: bool) -> bytes | str:
         """The item's bytes, or the id of unchanged known ones; runs in a worker thread."""

@@ -1,7 +1,7 @@
-"""What an index is built of: items, where they come from, and what is known of them.
+"""Items to index, and the base class of their sources.
 
-A source gives its items one by one and keeps none, so that it may be larger than
-memory. Here is what all sources share; each kind stands in a module of its own.
+A source yields its items one by one and keeps none, so it may be larger than memory. Each
+kind of source has a module of its own.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from urllib.parse import unquote, urlsplit
 from retrieval.library import DESCRIBED
 from retrieval.media import SUFFIXES
 
-# What was left out is listed up to here and counted beyond: a list of a million wrong
-# lines shall not fill the memory that the list itself was kept out of.
+# Skipped rows are listed up to this number and counted beyond, as a list may have millions of
+# wrong lines.
 MAX_LISTED = 1_000
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture or film to be embedded. Exactly one of path, url and data is set."""
+    """A media file to embed. Exactly one of path, url and data is set."""
 
-    name: str  # what reports call it: a path as written, an address, "NAME[train] row 12"
-    uri: str  # absolute path or address; "" if it has none of its own (a row that holds bytes)
+    name: str  # in reports: a path as written, an address, "NAME[train] row 12"
+    uri: str  # absolute path or address; "" for a row that holds bytes
     described: Mapping[str, Any] = field(default_factory=dict)  # any of catalog.DESCRIBED
     path: Path | None = None
     url: str | None = None
     data: bytes | None = None
-    suffix: str = ""  # one of frames.SUFFIXES, as far as it is known
+    suffix: str = ""  # one of media.SUFFIXES, if known
 
     def __post_init__(self) -> None:
         if [self.path, self.url, self.data].count(None) != 2:
@@ -43,17 +43,17 @@ class Item:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that can be no item: "urls.csv line 12", and why."""
+    """A skipped row, such as "urls.csv line 12", and the reason."""
 
     where: str
     reason: str
 
 
 class Source(ABC):
-    """Items, read anew each time they are iterated; by one reader at a time.
+    """Iterable of items, read again on each iteration; for one reader at a time.
 
-    `left_out` lists, up to MAX_LISTED, what the iteration so far had to leave out;
-    `n_left_out` counts all of it.
+    `left_out` lists up to MAX_LISTED rows skipped by the current iteration; `n_left_out`
+    counts all of them.
     """
 
     def __init__(self, label: str, limit: int | None = None):
@@ -69,7 +69,7 @@ class Source(ABC):
         return islice(self._items(), self.limit)
 
     def total(self) -> int | None:
-        """About how many rows there are, those to be left out among them; None if unknown."""
+        """Approximate number of rows, including those to be skipped; None if unknown."""
         count = self._count()
         if count is None or self.limit is None:
             return count
@@ -88,10 +88,10 @@ class Source(ABC):
 
 
 def describe(row: Mapping[str, Any], *, title: str = "") -> dict[str, Any]:
-    """What the row says, as catalog.DESCRIBED has it: clean text, and tags as a tuple.
+    """The catalogue fields (catalog.DESCRIBED) of a row: clean text, and tags as a tuple.
 
-    `title` is that of a row without one. Tags may be a list, or text with commas. What
-    is empty is left away, but for the tags.
+    `title` is the default. Tags may be a list or comma-separated text. Empty fields are
+    omitted, except for tags.
 
     >>> describe({"title": " so  sad ", "tags": "cry, tears", "license": None})
     {'title': 'so sad', 'tags': ('cry', 'tears')}
@@ -107,7 +107,7 @@ def describe(row: Mapping[str, Any], *, title: str = "") -> dict[str, Any]:
 
 
 def clean(value: Any) -> str:
-    """The value as one line of text; "" for None and NaN, which tables write for nothing.
+    """The value as one line of text; "" for None and NaN, which tables use for missing values.
 
     Half a surrogate pair, which JSON can hold and Parquet cannot, becomes "?".
     """
@@ -117,7 +117,7 @@ def clean(value: Any) -> str:
 
 
 def title_of(address: str) -> str:
-    """A title out of a file's name, or that of an address's last part.
+    """A title derived from a file name or the last part of an address.
 
     >>> title_of("deep/So_sad-today.gif"), title_of("http://127.0.0.1/two%20cats.gif?w=9")
     ('So sad today', 'two cats')
@@ -127,7 +127,7 @@ def title_of(address: str) -> str:
 
 
 def suffix_of(address: str) -> str:
-    """The suffix of a path or an address, in lower case; "" if it is none of ours.
+    """The suffix of a path or an address, in lower case; "" if unsupported.
 
     >>> suffix_of("A.GIF"), suffix_of("http://127.0.0.1/b.webp?w=9"), suffix_of("a.html")
     ('.gif', '.webp', '')
@@ -137,17 +137,17 @@ def suffix_of(address: str) -> str:
 
 
 def _name_of(address: str) -> tuple[str, str]:
-    """(stem, suffix) of the last part; in plain text, for pathlib interns all it sees."""
+    """(stem, suffix) of the last part; not with pathlib, which interns every part."""
     _, scheme, rest = address.partition("://")
     path = unquote(re.split("[?#]", rest)[0]) if scheme else address
     return posixpath.splitext(posixpath.basename(path.rstrip("/")))
 
 
 def check_url(url: str) -> str:
-    """The address itself, if it is one that can be fetched.
+    """Return the address if it can be fetched.
 
-    ValueError with a reason otherwise, in words that do not repeat the address: a
-    report may be published, and the address may hold a password.
+    Otherwise ValueError with a reason that does not repeat the address: a report may be
+    published, and the address may contain a password.
     """
     try:
         parts = urlsplit(url)

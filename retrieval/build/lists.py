@@ -1,11 +1,10 @@
 """Lists of files and addresses: .txt, .csv, .jsonl, .ndjson and .parquet.
 
-A .txt holds one path or address a line; blank lines and those that begin with # are
-passed over. The others have columns: where the file is stands in the first one of
-ADDRESS_COLUMNS that is filled, and any of title, tags, emoji, source, license and
-attribution describe it; columns of other names are passed over. Relative paths start
-at the list's folder. A list is read row by row, and never held as a whole; whether
-its files are there is seen by whoever reads them.
+A .txt file has one path or address per line; blank lines and those that begin with # are
+ignored. The others have columns: the location is in the first non-empty one of
+ADDRESS_COLUMNS; title, tags, emoji, source, license and attribution describe the item; other
+columns are ignored. Relative paths start at the list's folder. Lists are read row by row;
+missing files are reported when they are read.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ KNOWN = (*ADDRESS_COLUMNS, *DESCRIBED)
 
 MAX_LINE_BYTES = 1_000_000  # no row is longer; one file of JSON without line ends may be
 BATCH_ROWS = 1_024
-# Counting lines reads the file once: about 0.1 s for 100 MB. Beyond this it is not worth
-# the wait, and the progress goes without an end.
+# Counting lines reads the file once: about 0.1 s for 100 MB. Beyond this the progress has no
+# total.
 MAX_COUNTED_BYTES = 1_000_000_000
 
-NO_PLACE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, half a surrogate pair
+NO_PLACE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, lone surrogates
 
 Row = Mapping[str, Any]
 
@@ -93,7 +92,7 @@ class ListSource(Source):
             )
 
     def _count(self) -> int | None:
-        """Rows, but for a CSV's fields of several lines, each of which counts as a row."""
+        """Number of rows, counting each line of a multi-line CSV field."""
         kind = self._path.suffix.lower()
         if kind == ".parquet":
             with self._readable():
@@ -116,7 +115,7 @@ class ListSource(Source):
                     yield item
 
     def _item(self, row: Row) -> Item:
-        """ValueError with a reason if the row is none."""
+        """Convert a row; ValueError with a reason if it is invalid."""
         values = [row[column] for column in ADDRESS_COLUMNS if row.get(column)]
         if not values:
             raise ValueError(f"no path and no address in {', '.join(ADDRESS_COLUMNS)}")
@@ -130,7 +129,7 @@ class ListSource(Source):
         return Item(text, str(place), described, path=place, suffix=suffix_of(place.name))
 
     def _rows(self) -> Iterator[tuple[str, Row]]:
-        """(where it stands, the row); what is no row is left out here."""
+        """Yield (position, row); lines that are no rows are skipped."""
         kind = self._path.suffix.lower()
         if kind == ".parquet":
             yield from self._parquet_rows()
@@ -183,7 +182,7 @@ class ListSource(Source):
                 yield where, _known(dict(zip(header, values, strict=False)))
 
     def _parquet_rows(self) -> Iterator[tuple[str, Row]]:
-        """Rows count from 0, as tables of Parquet do elsewhere."""
+        """Rows are numbered from 0, as usual for Parquet."""
         with pq.ParquetFile(self._path) as table:
             columns = [n for n in table.schema_arrow.names if n.strip().lower() in KNOWN]
             number = 0
@@ -194,7 +193,7 @@ class ListSource(Source):
 
 
 class Lines(Iterator[str]):
-    """A file's lines as text, the number of the last one, and what was wrong with any."""
+    """Iterate over a file's lines as text; records the line number and decoding errors."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
@@ -224,7 +223,7 @@ class Lines(Iterator[str]):
 
 
 def _known(row: Row) -> Row:
-    """The columns that mean something, whatever the case they are written in."""
+    """The known columns of a row, by lower-case name."""
     return {key: v for name, v in row.items() if (key := str(name).strip().lower()) in KNOWN}
 
 

@@ -23,8 +23,6 @@ import os
 import re
 import shutil
 import sqlite3
-import stat
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,8 +33,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from retrieval.build.work_folder import KeptDownloads, is_regular, remove
 from retrieval.errors import BundleError
-from retrieval.hub import sha256_of
 from retrieval.library import GifFrames
 from retrieval.media import Facts
 
@@ -92,8 +90,7 @@ class BuildState:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.notes: list[str] = []
         self.unfinished: dict[str, Facts] = {}  # by id: GIFs that no bundle holds yet
-        self._whole_downloads: set[str] = set()  # ids
-        self._download_lock = threading.Lock()
+        self.downloads = KeptDownloads(self.folder / DOWNLOADS)
         self._n_frames = 0  # since the last commit
         self._settings = json.dumps({"format": FORMAT_VERSION, **settings}, sort_keys=True)
         self._lock = self._acquire_lock(out)
@@ -123,8 +120,8 @@ class BuildState:
 
     def _acquire_lock(self, out: Path) -> FileLock:
         file = self.folder / LOCK
-        if not _is_regular(file):
-            _remove(file)
+        if not is_regular(file):
+            remove(file)
         lock = FileLock(file, timeout=0)  # follows no symbolic link
         try:
             lock.acquire()
@@ -139,12 +136,12 @@ class BuildState:
         damage = {}
         for name in (STATE, JOURNAL, DOWNLOADS):
             path = self.folder / name
-            is_right = path.is_dir() if name == DOWNLOADS else _is_regular(path)
+            is_right = path.is_dir() if name == DOWNLOADS else is_regular(path)
             if os.path.lexists(path) and not is_right:
-                _remove(path)
+                remove(path)
                 damage[name] = "no folder" if name == DOWNLOADS else "no regular file"
         for path in self.folder.iterdir():
-            if OLD_FORMATS.fullmatch(path.name) and _is_regular(path):
+            if OLD_FORMATS.fullmatch(path.name) and is_regular(path):
                 path.unlink()
         return damage
 
@@ -164,7 +161,7 @@ class BuildState:
                     damage[STATE] = str(error)
             self.unfinished.clear()
         for name in (STATE, JOURNAL):
-            _remove(self.folder / name)
+            remove(self.folder / name)
         db = _connect(file)
         try:
             for statement in _SCHEMA.values():
@@ -254,9 +251,8 @@ class BuildState:
         """Embeddings of an unfinished GIF; OSError if they changed since they were checked."""
         query = "SELECT * FROM gifs WHERE gif_id = ?"
         with self._as_os_errors():
-            row = self._db.execute(query, (gif_id,)).fetchone()
-        values: list[Any] = list(row[:-1]) if row else []
-        digest = row[-1] if row else None
+            row: tuple[Any, ...] | None = self._db.execute(query, (gif_id,)).fetchone()
+        *values, digest = row or (None,)
         if digest != _digest(values):
             raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
         indices, times, vectors = values[5:]
@@ -267,31 +263,6 @@ class BuildState:
             np.frombuffer(times, "<i4"),
             np.frombuffer(vectors, "<f4").reshape(len(frame_indices), -1),
         )
-
-    def keep_download(self, gif_id: str, data: bytes) -> None:
-        """Keep downloaded bytes until the bundle holds them. Its name tells if it is whole."""
-        file = self.folder / DOWNLOADS / gif_id
-        with self._download_lock:
-            if self.download(gif_id):
-                return
-            file.parent.mkdir(exist_ok=True)
-            _remove(file)
-            try:
-                file.write_bytes(data)
-            except OSError:
-                with suppress(OSError):
-                    file.unlink()
-                raise
-            self._whole_downloads.add(gif_id)
-
-    def download(self, gif_id: str) -> Path | None:
-        """The file of a kept download, if there is one and it is whole."""
-        file = self.folder / DOWNLOADS / gif_id
-        if gif_id not in self._whole_downloads:
-            if not _is_regular(file) or sha256_of(file) != gif_id:
-                return None
-            self._whole_downloads.add(gif_id)
-        return file
 
     def finish(self, keys: Iterable[str]) -> None:
         """Keep the state of these keys only; the bundle now holds all embeddings.
@@ -369,22 +340,3 @@ def _digest(values: Iterable[Any]) -> bytes:
         else:
             digest.update(repr(value).encode())
     return digest.digest()
-
-
-def _is_regular(path: Path) -> bool:
-    """Whether it is a regular file, and no link to one."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _remove(path: Path) -> None:
-    """Delete a file or a link, if there is one; a folder, which no build made, is renamed."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    number = 1
-    while os.path.lexists(aside := path.with_name(f"damaged-{number}-{path.name}.d")):
-        number += 1
-    path.rename(aside)

@@ -1,11 +1,10 @@
-"""Media to frame embeddings: decoding beside encoding, in bounded memory.
+"""Media to frame embeddings: decoding and encoding in parallel, in bounded memory.
 
-Worker threads fetch, decode and resize; one more encodes, while the calling thread fills
-the next batch. Batches are full across GIFs. A picture that was just encoded is not encoded
-again.
+Worker threads read, decode and resize; another encodes, while the calling thread fills the
+next batch. Batches span GIFs. Recently encoded pictures are not encoded again.
 
-One bad file never stops the rest and never shifts its neighbours: it comes out in its
-place with the reason. The whole can be stopped from another thread.
+A bad file never stops or misaligns the rest: its result is an error in its place. The
+pipeline can be cancelled from another thread.
 """
 
 from __future__ import annotations
@@ -30,22 +29,21 @@ from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Media, Stop, convert_
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was left out, and why."""
+    """A skipped file, and the reason."""
 
     path: str
     reason: str
 
 
-# GIFs that may wait, decoded and resized, for the encoder: enough for it never to wait,
-# and 40 MB at 8 frames of 224 × 224.
+# Decoded GIFs queued for the encoder: enough to keep it busy, 40 MB at 8 frames of 224 × 224.
 AHEAD = 32
 WORKERS = max(2, os.cpu_count() or 2)  # threads that decode
-STOP_POLL_S = 0.1  # between two looks at whether to stop, while waiting for a thread
-# GIFs that may wait for their pictures, pixels and all (190 MB): more than two batches of
-# stills. Pictures that were encoded before fill none, and 10,000 near-copies of 267 GIFs once
-# waited for a batch to fill up, in 1.2 GB.
+STOP_POLL_S = 0.1  # interval between checks for cancellation
+# GIFs whose frames are not all encoded, with their pixels (190 MB): more than two batches of
+# stills. Pictures encoded before fill no batch, so without this limit 10,000 near-copies of
+# 267 GIFs waited for a full batch in 1.2 GB.
 WAITING = 160
-REMEMBERED = 4_096  # embeddings of the latest different pictures, 8 MB at dim 512
+REMEMBERED = 4_096  # cached embeddings of recent pictures, 8 MB at dim 512
 
 T = TypeVar("T")
 Progress = Callable[[int, "int | None"], None]  # (files done, files in all, if that is known)
@@ -63,8 +61,8 @@ class StageTimings:
 
 @dataclass(frozen=True)
 class Work(Generic[T]):
-    """One thing to embed. `read`, called in a worker, brings its bytes, or the SHA-256 of
-    bytes that came before; it may raise MediaError. `keep` gets their SHA-256 and them."""
+    """A file to embed. `read`, called in a worker, returns its bytes, or the SHA-256 of known
+    ones; it may raise MediaError. `keep` is called with the SHA-256 and the bytes."""
 
     subject: T
     read: Callable[[], bytes | str]
@@ -73,14 +71,14 @@ class Work(Generic[T]):
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """What came of one thing, in the order they were given.
+    """The result for one file, in input order.
 
-    Exactly one of `frames` and `error` is set, or neither for bytes that need no
-    embedding: `gif_id` then says whose they are.
+    Exactly one of `frames` and `error` is set, or neither for bytes that are known already:
+    `gif_id` identifies them.
     """
 
     subject: T
-    gif_id: str = ""  # SHA-256 of the bytes; "" if there are none
+    gif_id: str = ""  # SHA-256 of the bytes; "" if they could not be read
     facts: Facts | None = None
     frames: GifFrames | None = None
     error: MediaError | None = None
@@ -96,7 +94,7 @@ class _Decoded(Generic[T]):
 
 
 class Pipeline:
-    """Embeds media with one encoder and one set of settings, and counts the seconds."""
+    """Embeds media with one encoder and one set of settings, and measures its stages."""
 
     def __init__(
         self,
@@ -109,17 +107,16 @@ class Pipeline:
         stop: Stop | None = None,
         decoders: int = WORKERS,
     ):
-        """`readers` threads read at a time, at most `decoders` of which decode.
+        """`readers` threads read concurrently, at most `decoders` of which decode.
 
-        With `pad`, the last batch is filled up to the size of the others: torch's
-        bfloat16 gives another last bit in a smaller one.
+        With `pad`, the last batch is padded to the size of the others: in a smaller one,
+        torch's bfloat16 results differ in the last bit.
 
         `stop` is called from several threads, several times a second. Once it returns True,
-        `run` raises StoppedError, and its threads end with the frame or the batch that they
-        are at.
+        `run` raises StoppedError, and its threads end after their current frame or batch.
         """
         self.timings = StageTimings()
-        self.n_pictures = 0  # that went through the encoder
+        self.n_pictures = 0  # encoded
         self._encoder, self._frames, self._limits = encoder, frames, limits
         self._readers, self._pad = readers, pad
         self._stop = stop
@@ -129,10 +126,10 @@ class Pipeline:
     def run(
         self, work: Iterable[Work[T]], is_known: Callable[[str], bool] = lambda gif_id: False
     ) -> Iterator[Done[T]]:
-        """What came of each, in order.
+        """Yield the result of each, in order.
 
-        Bytes whose SHA-256 `is_known`, or that came before, are not decoded. Once a caller
-        takes no more, files that are being decoded are given up.
+        Bytes whose SHA-256 `is_known`, or that occurred before, are not decoded. When the
+        caller closes the iterator, decoding is cancelled.
         """
         claimed: set[str] = set()
         is_over = threading.Event()
@@ -166,8 +163,8 @@ class Pipeline:
                 except RetrievalError:
                     raise
                 except Exception as error:
-                    # Not the decoders' fault, which have their own errors named, so it may be
-                    # over with the next version or more memory: this file is tried again.
+                    # Not an error of the decoders, so a later version or more memory may
+                    # help: the file is tried again next time.
                     reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
                     return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
                 finally:
@@ -175,7 +172,7 @@ class Pipeline:
             return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
 
         self._idle_since = time.perf_counter()
-        waiting: deque[_Decoded[T]] = deque()  # not yet wholly encoded, in order
+        waiting: deque[_Decoded[T]] = deque()  # not yet completely encoded, in order
         worker = ThreadPoolExecutor(1, thread_name_prefix="encode")
         try:
             batches: _Batches[T] = _Batches(
@@ -199,7 +196,7 @@ class Pipeline:
         return self._stop is not None and self._stop()
 
     def _result(self, future: Future[R]) -> R:
-        """The future's result; StoppedError as soon as the work is to stop."""
+        """The future's result; StoppedError once the pipeline is cancelled."""
         while self._stop:
             if self._is_stopped():
                 raise StoppedError
@@ -210,7 +207,7 @@ class Pipeline:
     def _ahead(
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
     ) -> Iterator[_Decoded[T]]:
-        """`decode` of each, in order, a few worked on at a time."""
+        """Results of `decode`, in order, computed a few items ahead."""
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="decode")
         futures: deque[Future[_Decoded[T]]] = deque()
         pieces = iter(work)
@@ -228,7 +225,7 @@ class Pipeline:
             pool.shutdown(wait=not self._is_stopped(), cancel_futures=True)
 
     def _encode(self, pixels: list[np.ndarray]) -> np.ndarray:
-        """A batch's embeddings; in the encoding thread."""
+        """Encode a batch; runs in the encoding thread."""
         start = time.perf_counter()
         self.timings.wait += start - self._idle_since
         n = len(pixels)
@@ -263,7 +260,7 @@ class Pipeline:
 
 
 class _Batches(Generic[T]):
-    """Pictures on their way through the encoder: a batch fills up while another is encoded."""
+    """Double-buffered batches: one is filled while another is encoded."""
 
     def __init__(
         self,
@@ -272,12 +269,12 @@ class _Batches(Generic[T]):
     ):
         self._start, self._result = start, result
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()  # digest → embedding
-        self._homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → where it is wanted
+        self._homes: dict[bytes, list[tuple[_Decoded[T], int]]] = {}  # digest → rows waiting for it
         self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
         self._encoding: tuple[list[bytes], Future[np.ndarray]] | None = None
 
     def add(self, decoded: _Decoded[T], number: int, pixels: np.ndarray) -> None:
-        """Have row `number` of `decoded` filled in, now or when its batch is encoded."""
+        """Fill row `number` of `decoded`, now or when its batch is encoded."""
         digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
         if digest in self._known:
             self._known.move_to_end(digest)
@@ -291,7 +288,7 @@ class _Batches(Generic[T]):
                 self._send()
 
     def finish(self) -> None:
-        """Fill in all rows that are wanted, with a batch that is not full if need be."""
+        """Encode the last, incomplete batch and fill all rows."""
         if self._batch:
             self._send()
         self._hand_out()
@@ -302,7 +299,7 @@ class _Batches(Generic[T]):
         self._batch = {}
 
     def _hand_out(self) -> None:
-        """Wait for the batch that is being encoded, if there is one, and fill in its rows."""
+        """Wait for the batch being encoded, if there is one, and fill its rows."""
         if self._encoding is None:
             return
         digests, future = self._encoding

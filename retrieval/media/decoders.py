@@ -1,11 +1,11 @@
-"""Decoders behind one door: a file's bytes to the times of its frames and the frames.
+"""Decode media: a file's bytes to the times of its frames, and the frames.
 
-GIF, APNG, MP4 and WebM are decoded by PyAV (its demuxer tells every frame's time
-without decoding one, and it is faster than Pillow on GIF); JPEG, PNG and WebP by Pillow.
-Of a GIF, frames that neither are wanted nor shine through in one that is are not decoded.
+GIF, APNG, MP4 and WebM are decoded by PyAV (its demuxer gives every frame's time without
+decoding, and it is faster than Pillow on GIF); JPEG, PNG and WebP by Pillow. GIF frames that
+no chosen frame depends on are not decoded.
 
-Both libraries know hundreds of formats, some of which open sockets or run programs. What
-the first bytes say decides which one format and which few codecs they may try.
+Both libraries support hundreds of formats, some of which open sockets or run programs. The
+first bytes decide which one format and which few codecs they may use.
 """
 
 from __future__ import annotations
@@ -201,11 +201,11 @@ def _video_stream(container: av.container.InputContainer, limits: Limits) -> av.
 
 def _read_packets(
     container: av.container.InputContainer, stream: av.VideoStream, budget: Budget
-) -> tuple[list[av.Packet], list[tuple[int, int]]]:
-    """The stream's packets, and (start, duration) of the frames that are shown."""
+) -> tuple[list[av.Packet[av.VideoStream]], list[tuple[int, int]]]:
+    """The stream's packets, and (start, duration) of the displayed frames."""
     context, max_frames = stream.codec_context, budget.limits.max_frames
     is_gif, extradata = container.format.name == "gif", context.extradata or b""
-    packets: list[av.Packet] = []
+    packets: list[av.Packet[av.VideoStream]] = []
     spans: list[tuple[int, int]] = []
     for packet in container.demux(stream):
         budget.check()
@@ -228,14 +228,14 @@ def _read_packets(
 
 def _decode_packets(
     stream: av.VideoStream,
-    packets: Sequence[av.Packet],
+    packets: Sequence[av.Packet[av.VideoStream]],
     n_hidden: int,
     standalone: Sequence[bool],
     budget: Budget,
     indices: Sequence[int],
 ) -> Iterator[Image.Image]:
-    """Decoded frames; where it is known of each packet whether it stands alone, only what
-    is needed is decoded."""
+    """Decode frames. `standalone` tells of each packet whether it is independent (or is empty if
+    unknown); only frames that the chosen ones depend on are then decoded."""
     wanted = set(indices)
     needed = needed_frames(indices, standalone) if standalone else range(len(packets))
     n_decoded = len(needed) if standalone else max(indices) + 1 + n_hidden

@@ -1,4 +1,4 @@
-"""What decoding tells of a file."""
+"""Facts about a decoded media file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What decoding tells of a file."""
+    """Frame count, duration and size of a media file."""
 
     n_frames: int
     duration_ms: int  # 0 for a still

@@ -1,8 +1,7 @@
-"""What the bytes of a media file say without decoding a frame.
+"""Media formats and their structure, parsed without decoding a frame.
 
-Decoders are lenient: they show what is left of a file that was cut, as if it were
-whole, or tell a frame's time only once it is decoded. These few walks over the
-containers' own lengths answer both.
+Decoders are lenient: they decode a truncated file as if it were complete, or report a
+frame's time only once it is decoded. Walking the containers' length fields answers both.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ MAX_PARTS = 100_000
 
 
 def media_suffix(data: bytes) -> str:
-    """The suffix of what the first bytes are: ".gif", ".png" … ; "" if no media of ours.
+    """File suffix of the format that the first bytes identify; "" if it is unsupported.
 
     >>> media_suffix(b"GIF89a"), media_suffix(b"<!doctype html>")
     ('.gif', '')
@@ -36,7 +35,7 @@ def media_suffix(data: bytes) -> str:
 
 
 def is_cut_mp4(data: bytes) -> bool:
-    """True for an MP4 that ends inside its pictures; ffmpeg shows the rest as if whole."""
+    """Whether an MP4 is truncated inside its frame data, which ffmpeg does not report."""
     if data[4:8] != b"ftyp":
         return False
     return any(kind == b"mdat" and at + size > len(data) for kind, at, size in _mp4_boxes(data))

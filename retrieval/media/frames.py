@@ -1,8 +1,8 @@
-"""A media file to at most N distinct frames, each with its index and time.
+"""Extract at most N distinct frames from a media file, each with its index and time.
 
 Frames are spread evenly in time, not in index, and a frame that looks like the one before
-it is dropped, so that a still costs one frame. Everything is bounded; what is over a bound,
-damaged or no picture is a MediaError.
+it is dropped, so that a still image costs one frame. Files over a limit, damaged files and
+unsupported formats raise MediaError.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_FRAMES = 8
 SAME_PATCH = 12
 THUMBNAIL_SIDE = 32
 
-# Of a frame that is shown again: as for uploads, which may be larger than files of a library.
+# For frames that are displayed: as for uploads, which may be larger than a library's files.
 STILL_LIMITS = Limits(max_bytes=200_000_000)
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ Convert = Callable[[Image.Image], T]
 
 @dataclass(frozen=True)
 class Frame(Generic[T]):
-    """One decoded frame: RGB, transparent pixels on white, or what was made of it."""
+    """One decoded frame: RGB with transparency on white, or the result of `convert`."""
 
     index: int
     time_ms: int
@@ -47,7 +47,7 @@ class Frame(Generic[T]):
 
 @dataclass(frozen=True)
 class Media(Generic[T]):
-    """A decoded file: its chosen frames, and what is true of the whole of it."""
+    """A decoded file: its chosen frames, and facts about the whole file."""
 
     frames: tuple[Frame[T], ...]
     n_frames: int
@@ -59,10 +59,10 @@ class Media(Generic[T]):
 def read_media(
     source: Path | bytes, n: int = DEFAULT_FRAMES, limits: Limits | None = None
 ) -> Media[Image.Image]:
-    """The file's at most `n` distinct frames, in order of time.
+    """Read at most `n` distinct frames, in order of time.
 
-    MediaError (without the path, which the caller knows) if it is over a bound,
-    damaged, or no picture. ValueError if `n` is below 1.
+    MediaError (without the path, which the caller knows) if the file is over a limit,
+    damaged, or of an unsupported format. ValueError if `n` is below 1.
     """
     return convert_media(source, lambda image: image, n, limits)
 
@@ -79,8 +79,8 @@ def convert_media(
     At most one frame is in memory at its full size, however many are chosen. StoppedError
     soon after `stop`, which is called between frames, returns True.
 
-    Errors of `convert` pass through as they are: it gets pictures that are whole, so that they
-    are no file's fault, and as reasons to leave files out they would hide what is broken.
+    Errors of `convert` propagate unchanged: its input is valid, so they are not the file's
+    fault, and reporting them as a reason to skip the file would hide a bug.
     """
     if n < 1:
         raise ValueError(f"n is {n}; expected at least 1 frame")
@@ -99,7 +99,7 @@ def convert_media(
 
 
 def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:
-    """The file's bytes; MediaError if it is empty, over `max_bytes`, or cannot be read."""
+    """Read a file; MediaError if it is empty, over `max_bytes`, or unreadable."""
     limits = limits or Limits()
     if isinstance(source, bytes):
         size = len(source)
@@ -128,10 +128,9 @@ def read_frames(
     limits: Limits | None = None,
     stop: Stop | None = None,
 ) -> list[Image.Image]:
-    """The frames with these indices (ascending), RGB on white, for showing them again.
+    """Decode the frames with these indices (ascending) for display, RGB on white.
 
-    MediaError if one of them cannot be decoded within the limits, which are by default
-    STILL_LIMITS; those of a library that was built with wider ones are for the caller to give.
+    MediaError if one of them cannot be decoded within the limits (default: STILL_LIMITS).
     StoppedError soon after `stop`, which is called between frames, returns True.
     """
     budget = Budget(limits or STILL_LIMITS, stop)
@@ -140,7 +139,7 @@ def read_frames(
 
 
 def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:
-    """Indices of the frames on screen at the middles of `n` equal parts of the time.
+    """Indices of the frames displayed at the midpoints of `n` equal time intervals.
 
     >>> spread([0, 900, 1000, 1100], duration_ms=1200, n=2)
     [0, 1]

@@ -1,8 +1,8 @@
-"""The bounds of decoding: what a file may have, and what decoding it may cost.
+"""Limits on media files, and on the cost of decoding them.
 
-What a header says is checked before anything is decoded, and again of every decoded frame,
-for a header may lie. What no header says, such as how hard the frames are to decode, is
-bounded by processor time, looked at between frames.
+Header values are checked before decoding, and again for every decoded frame, as a header may
+lie. What no header states, such as how expensive the frames are to decode, is limited by CPU
+time, checked between frames.
 """
 
 from __future__ import annotations
@@ -14,31 +14,30 @@ from dataclasses import dataclass
 from retrieval.errors import MediaError, StoppedError
 from retrieval.media.facts import Facts
 
-Stop = Callable[[], bool]  # whether nobody waits for the work any more; from any thread
+Stop = Callable[[], bool]  # whether the work was cancelled; called from any thread
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of decoding; each names itself in the error.
+    """Limits of decoding; an error names the limit that was exceeded.
 
     The last two bound the work, not the file. A minute of film at 1920 × 1080 and 30
-    frames a second has 3.7e9 pixels; it took 13 s of processor time in H.264 (15 Mbit/s),
+    frames a second has 3.7e9 pixels; it took 13 s of CPU time in H.264 (15 Mbit/s),
     11 s in VP9 and 2 s in AV1. GIF, APNG and WebP have a thirtieth of that and less.
-    Processor time, not time on the clock, so that a file's fate does not hang on what else
-    the machine does.
+    CPU time, not wall-clock time, so that the outcome does not depend on the machine's load.
     """
 
     max_bytes: int = 64_000_000
     max_pixels: int = 16_000_000  # width × height of one frame
-    max_frames: int = 3_000  # those that a film only decodes and does not show, too
+    max_frames: int = 3_000  # including frames that are decoded but not shown
     max_duration_ms: int = 120_000
-    max_decoded_pixels: int = 4_000_000_000  # of all frames that the wanted ones need
-    max_decode_s: int = 20  # of processor time
+    max_decoded_pixels: int = 4_000_000_000  # of all frames that the chosen ones depend on
+    max_decode_s: int = 20  # of CPU time
 
     def allow(self, facts: Facts) -> bool:
-        """Whether a file that was decoded once is within the bounds.
+        """Whether a file that was decoded before is within the limits.
 
-        Not those of the work of decoding it: it is done, and need not be done again.
+        The limits on decoding cost do not apply, as it need not be decoded again.
         """
         return (
             facts.width * facts.height <= self.max_pixels
@@ -48,7 +47,7 @@ class Limits:
 
 
 class Budget:
-    """What decoding one file may still cost; for the thread that made it."""
+    """The remaining decoding cost of one file; for the thread that created it."""
 
     def __init__(self, limits: Limits, stop: Stop | None = None):
         self.limits = limits
@@ -57,9 +56,9 @@ class Budget:
         self._pixels = 0
 
     def check(self, width: int = 0, height: int = 0, passes: int = 1) -> None:
-        """Count a frame that was decoded in so many passes; called between frames.
+        """Count a decoded frame, of `passes` passes; called between frames.
 
-        StoppedError if the work is to stop, MediaError if it goes on for too long.
+        StoppedError if the work was cancelled, MediaError if a limit is exceeded.
         """
         if self._stop and self._stop():
             raise StoppedError
@@ -71,7 +70,7 @@ class Budget:
 
 
 def check(bound: str, value: int, limit: int) -> None:
-    """MediaError if the value is over the bound.
+    """MediaError if the value exceeds the limit.
 
     >>> check("max_frames", 3_001, 3_000)
     Traceback (most recent call last):
