@@ -305,7 +305,7 @@ def test_a_script_says_it_in_one_line_and_without_a_traceback(hub: HubStandIn):
 def test_what_is_no_bundle_is_said(hub: HubStandIn):
     upload("me/gifs", "dataset", {"a.txt": b"a"}, message="no bundle")
     message = error_of(lambda: Bundle.open(HERE), BundleError)
-    assert "holds no manifest.json" in message and "scripts/publish_index.py" in message
+    assert "holds no manifest.json" in message and "reaction-search publish bundle" in message
 
 
 # A cache that cannot be written
@@ -320,7 +320,7 @@ def test_a_file_in_place_of_the_cache_is_said(hub: HubStandIn, local: Bundle, tm
 
 
 OPEN = f"""
-from retrieval.bundle import Bundle
+from retrieval.library import Bundle
 from retrieval.errors import HubError
 try:
     print(len(Bundle.open({HERE!r}).records))
@@ -487,7 +487,7 @@ def test_what_should_be_known_before_publishing_is_said(
     licences, media, checkpoint = bundle_files(tmp_path / "bundle", "me/gifs").warnings
     assert "licence of 4 of 4 GIFs is not known" in licences
     assert "4 of 4 GIFs are not in the bundle" in media and "--copy-media" in media
-    assert "publish_model.py local-dir:/home/me/clip" in checkpoint
+    assert "publish checkpoint local-dir:/home/me/clip" in checkpoint
     (tmp_path / "bundle" / "catalog.parquet").write_bytes(
         (tmp_path / "bundle" / "catalog.parquet").read_bytes()[:-1] + b"x"
     )
@@ -625,9 +625,9 @@ def test_only_a_checkpoint_of_this_machine_can_be_published(tmp_path: Path):
 WITHOUT_TORCH = """
 import sys
 import numpy as np
-from retrieval.encoder import load_encoder
+from retrieval.encoders import load_encoder
 from retrieval.search import Searcher
-from retrieval.settings import STARTER
+from retrieval.paths import STARTER
 there, here = load_encoder("hf-hub:me/mini"), load_encoder("mini")
 texts = ["I got the job", "so tired"]
 assert there.fingerprint == here.fingerprint
@@ -776,7 +776,7 @@ def test_a_space_is_deployed_in_one_commit_and_again_with_another_bundle(
 ANSWER = """
 import json, sys
 from retrieval.search import Searcher
-from retrieval.settings import Settings
+from retrieval.web import Settings
 settings = Settings.read()
 searcher = Searcher.open(settings.index, checkpoint=settings.checkpoint)
 found = searcher.ask("so tired", top_k=3)

@@ -8,8 +8,8 @@ from retrieval.encoders import CHECKPOINTS
 from retrieval.paths import ROOT
 from views.common import get_searcher, library_name, tr, visible
 
-BUILD = """python scripts/build_index.py my-gifs/ --out index/mine --model siglip2
-REACTION_INDEX=index/mine make app"""
+BUILD = """reaction-search build my-gifs/ --out index/mine --model siglip2
+reaction-search serve --index index/mine"""
 
 
 def page() -> None:
