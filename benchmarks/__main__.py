@@ -6,7 +6,7 @@ command  the whole search command, imports included, as a process of its own
 These take minutes, and are not part of "all":
 
 start       a cold start of the page, from its process to the first answer in a browser, and
-            its memory; needs requirements-dev.txt; five minutes
+            its memory; needs the extra [dev]; five minutes
 build       GIFs a second against the plain loop of open_clip's README and against the
             machine's limit, agreement, and a second run over 10,000 files; ten minutes
 duplicates  precision and recall on edited copies of the bundle's GIFs; five minutes

@@ -3,7 +3,7 @@
 page    one person in a real browser: opening the page, and Enter to results on screen
 people  many at once over websockets, each a query every two seconds, and the memory
 
-Needs requirements-dev.txt; CHROMIUM names the browser.
+Needs the extra [dev]; CHROMIUM names the browser.
 """
 
 from __future__ import annotations

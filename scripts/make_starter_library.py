@@ -4,7 +4,7 @@ Takes Microsoft's animated Fluent emoji (MIT) out of four npm packages (730 MB, 
 once into --cache), and writes GIFs, metadata.jsonl and the licence notice to --out.
 Build the shipped bundle from it with:
 
-    python scripts/build_index.py OUT --out index/starter --copy-media
+    reaction-search build OUT --out index/starter --copy-media
 """
 
 import json

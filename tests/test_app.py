@@ -198,7 +198,7 @@ def test_invalid_bundle_shows_an_error_with_the_command_that_fixes_it(
     monkeypatch.setenv("REACTION_INDEX", str(tmp_path / "bundle"))
     loaded(page)
     assert expected in page.error[0].value and not page.exception
-    assert "python scripts/build_index.py" in page.error[0].value
+    assert "reaction-search build" in page.error[0].value
     monkeypatch.delenv("REACTION_INDEX")
     current_settings.cache_clear()
     loaded(page)

@@ -40,7 +40,7 @@ def test_another_checkpoint_is_refused_with_the_command_that_mends_it(bundle: Bu
         Searcher(bundle, FakeEncoder("other"))
     message = str(error.value)
     assert "was built with fake" in message and "the encoder is other" in message
-    assert f"python scripts/build_index.py FOLDER --out {bundle.path}" in message
+    assert f"reaction-search build FOLDER --out {bundle.path}" in message
 
 
 def truncate(path: Path) -> None:
@@ -77,7 +77,7 @@ def test_what_is_broken_is_named_with_the_command_that_mends_it(bundle: Bundle, 
     with pytest.raises(BundleError) as error:
         Bundle.open(bundle.path)
     assert expected in str(error.value)
-    assert f"python scripts/build_index.py FOLDER --out {bundle.path}" in str(error.value)
+    assert f"reaction-search build FOLDER --out {bundle.path}" in str(error.value)
 
 
 def test_a_build_that_dies_leaves_the_old_bundle_serving(bundle: Bundle, library: Path):

@@ -120,7 +120,7 @@ def test_an_export_of_other_weights_is_refused_with_what_mends_it(tiny: Path, tm
         load_encoder(f"local-dir:{retrained}")
     exported = retrained / "exported" / "float32"
     (exported / "encoder.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"is no export .* scripts/export_encoder.py"):
+    with pytest.raises(CheckpointError, match=r"is no export .* reaction-search export"):
         load_encoder(f"local-dir:{retrained}")
     shutil.rmtree(exported)
     assert isinstance(load_encoder(f"local-dir:{retrained}"), OpenClipEncoder)
@@ -130,7 +130,7 @@ def test_what_is_not_there_is_said_with_the_command_that_makes_it(tiny: Path):
     name = f"local-dir:{tiny}"
     with pytest.raises(CheckpointError, match=rf"No int8 export of {name}.* --precision int8"):
         load_encoder(name, precision="int8")
-    with pytest.raises(CheckpointError, match=r"export_encoder.py --model ViT-B-32 --pretrained t"):
+    with pytest.raises(CheckpointError, match=r"export --model ViT-B-32 --pretrained t"):
         load_encoder("ViT-B-32/t", runtime="exported")
     with pytest.raises(CheckpointError, match="No device 'cuda' here; torch finds cpu"):
         load_encoder("mini", device="cuda")

@@ -307,7 +307,7 @@ def test_a_script_says_it_in_one_line_and_without_a_traceback(hub: HubStandIn):
 def test_what_is_no_bundle_is_said(hub: HubStandIn):
     upload("me/gifs", "dataset", {"a.txt": b"a"}, message="no bundle")
     message = error_of(lambda: Bundle.open(HERE), BundleError)
-    assert "holds no manifest.json" in message and "scripts/publish_index.py" in message
+    assert "holds no manifest.json" in message and "reaction-search publish bundle" in message
 
 
 # A cache that cannot be written
@@ -489,7 +489,7 @@ def test_what_should_be_known_before_publishing_is_said(
     licences, media, checkpoint = bundle_files(tmp_path / "bundle", "me/gifs").warnings
     assert "licence of 4 of 4 GIFs is not known" in licences
     assert "4 of 4 GIFs are not in the bundle" in media and "--copy-media" in media
-    assert "publish_model.py local-dir:/home/me/clip" in checkpoint
+    assert "publish checkpoint local-dir:/home/me/clip" in checkpoint
     (tmp_path / "bundle" / "catalog.parquet").write_bytes(
         (tmp_path / "bundle" / "catalog.parquet").read_bytes()[:-1] + b"x"
     )

@@ -242,7 +242,7 @@ def test_bundle_of_format_2_is_refused_and_rebuilt_from_its_embeddings(
     with pytest.raises(BundleError) as error:
         Bundle.open(out)
     assert "has format version 2; this program reads 3" in str(error.value)
-    assert f"python scripts/build_index.py FOLDER --out {out}" in str(error.value)
+    assert f"reaction-search build FOLDER --out {out}" in str(error.value)
     shutil.rmtree(tmp_path / ".b.work")  # of another program
     report, n = build(library, out)
     assert (report.n_embedded, n, report.notes) == (0, 0, ())

@@ -183,7 +183,7 @@ def test_an_exported_checkpoint_goes_up_alone_and_any_other_needs_torch(hub: Hub
     with pytest.raises(SpaceError) as raised:
         assemble(bundle)
     assert "needs the checkpoint siglip2, which is not exported here" in str(raised.value)
-    assert "python scripts/export_encoder.py --model siglip2, or" in str(raised.value)
+    assert "reaction-search export --model siglip2, or" in str(raised.value)
 
     space = assemble(bundle, torch=True)
     assert (space.variables["TORCH"], space.variables["REACTION_CHECKPOINT"]) == ("1", None)

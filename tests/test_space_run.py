@@ -45,7 +45,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image of what deploy_space.py writes; about a gigabyte, and half a minute."""
+    """The image of what `reaction-search deploy` writes; about a gigabyte, and half a minute."""
     folder = tmp_path_factory.mktemp("space")
     deploy = [sys.executable, "scripts/deploy_space.py", "me/reactions", "--dry-run"]
     subprocess.run([*deploy, folder / "files"], cwd=ROOT, check=True, capture_output=True)

@@ -206,7 +206,8 @@ def _quantise(
             from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
         raise CheckpointError(
-            "int8 needs the package nncf. Install it: pip install -r requirements-export.txt"
+            "int8 needs the package nncf. Install it, in the project's folder: "
+            "pip install '.[train]'"
         ) from error
     if len(calibration) < 16:
         raise CheckpointError(

@@ -52,13 +52,13 @@ def load_encoder(
         raise CheckpointError(
             f"No {'int8 ' if flag else ''}export of {checkpoint} at "
             f"{checkpoint.export_folder(kind)}. Make it: "
-            f"python scripts/export_encoder.py {checkpoint.options}{flag}"
+            f"reaction-search export {checkpoint.options}{flag}"
         )
     if not has_torch:
         raise CheckpointError(
             f"{checkpoint} has no export, and without one it needs torch, which is not "
-            f"installed. Install it (pip install -r requirements.txt), or export the "
-            f"checkpoint elsewhere: python scripts/export_encoder.py, or publish_model.py."
+            f"installed. Install it, in the project's folder (pip install '.[torch]'), or export "
+            f"the checkpoint elsewhere: reaction-search export, or publish checkpoint."
         )
     from retrieval.encoders.open_clip import OpenClipEncoder
 

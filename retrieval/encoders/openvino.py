@@ -282,10 +282,7 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _how_to_repair(folder: Path) -> str:
-    return (
-        f"Export again: python scripts/export_encoder.py --model …, or delete {folder} to go "
-        f"without."
-    )
+    return f"Export again: reaction-search export --model …, or delete {folder} to go without."
 
 
 def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:

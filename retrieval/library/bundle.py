@@ -200,7 +200,7 @@ def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
     if snapshot is None:
         raise BundleError(
             f"{address} holds no {MANIFEST}, so it is no index bundle. Check the name; one is "
-            f"published with: python scripts/publish_index.py BUNDLE {address.repo_id}"
+            f"published with: reaction-search publish bundle BUNDLE {address.repo_id}"
         )
     return snapshot, read_manifest(snapshot.folder, address)
 

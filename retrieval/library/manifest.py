@@ -28,7 +28,7 @@ OLDEST_REUSABLE = 2  # format whose catalogue and embeddings a build takes over
 METRIC = "cosine"
 INDEX_ROWS = {"best_frame": "frames", "mean": "gifs"}  # what a row of the index is, by pooling
 POOLINGS = tuple(INDEX_ROWS)
-# "mean" and "best_frame" are compared by scripts/evaluate.py; the README gives both.
+# "mean" and "best_frame" are compared by reaction-search evaluate; the README gives both.
 DEFAULT_POOLING = "mean"
 
 MANIFEST = "manifest.json"
@@ -100,13 +100,13 @@ class Location:
         return cls(
             str(origin),
             f"Name another commit of it (@COMMIT), or publish it again: "
-            f"python scripts/publish_index.py BUNDLE {origin.repo_id}",
+            f"reaction-search publish bundle BUNDLE {origin.repo_id}",
         )
 
 
 def build_command(out: Path) -> str:
     """Return the command that builds a bundle at `out`, or beside it if other files lie there."""
-    return f"python scripts/build_index.py FOLDER --out {suggest_output(out, owned_files)}"
+    return f"reaction-search build FOLDER --out {suggest_output(out, owned_files)}"
 
 
 def read_manifest(

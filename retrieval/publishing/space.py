@@ -138,7 +138,7 @@ def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:
         raise SpaceError(
             f"{len(away):,} of the {len(records):,} GIFs of {bundle.path} lie outside of it (such "
             f"as {away[0].uri or away[0].title!r}), where a Space cannot reach them. Copy them in: "
-            f"python scripts/build_index.py SOURCE --out {bundle.path} --copy-media"
+            f"reaction-search build SOURCE --out {bundle.path} --copy-media"
         )
     return {f"{to}/{name}": bundle.path / name for name in [MANIFEST, *inside]}
 
@@ -171,7 +171,7 @@ def _checkpoint_files(
             lacks = "has no export in its repository or here"
         raise SpaceError(
             f"The bundle needs the checkpoint {checkpoint}, which {lacks}, and a "
-            f"Space has no PyTorch to run it with. Export it: python scripts/export_encoder.py "
+            f"Space has no PyTorch to run it with. Export it: reaction-search export "
             f"{checkpoint.options}, or build with PyTorch: --torch"
         )
     if folder:
@@ -192,7 +192,7 @@ def _check_same(manifest: Manifest, checkpoint: Checkpoint, found: str) -> None:
             f"The bundle was built with {manifest.checkpoint_label} (fingerprint "
             f"{manifest.fingerprint[:12]}), and {checkpoint} (fingerprint "
             f"{found[:12]}) is another checkpoint. Say where that one is: --model …, or build "
-            f"the bundle anew: python scripts/build_index.py SOURCE --out BUNDLE "
+            f"the bundle anew: reaction-search build SOURCE --out BUNDLE "
             f"{checkpoint.options}"
         )
 

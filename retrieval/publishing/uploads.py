@@ -44,7 +44,7 @@ def _bundle_files(path: Path, repo_id: str) -> Publication:
         if sha256_of(path / name) != facts["sha256"]:
             raise BundleError(
                 f"{path / name} was changed since the bundle was built, so nobody could open it. "
-                f"Build it again: python scripts/build_index.py FOLDER --out {path}"
+                f"Build it again: reaction-search build FOLDER --out {path}"
             )
     files: dict[str, Path | bytes] = {name: path / name for name in bundle.manifest.files}
     files[MANIFEST] = path / MANIFEST
@@ -72,7 +72,7 @@ def _warnings(bundle: Bundle) -> list[str]:
     if bundle.manifest.encoder_checkpoint.kind == "folder":
         warnings.append(
             f"The bundle was built with {bundle.manifest.checkpoint}, which others do not have. "
-            f"Publish it (python scripts/publish_model.py {bundle.manifest.checkpoint} "
+            f"Publish it (reaction-search publish checkpoint {bundle.manifest.checkpoint} "
             f"OWNER/NAME), and build the bundle with --model hf-hub:OWNER/NAME."
         )
     return warnings

@@ -1,4 +1,4 @@
-"""A real browser, for the tests and for measuring; needs requirements-dev.txt."""
+"""A real browser, for the tests and for measuring; needs the extra [dev]."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def build(context: Path, into: Path, given: Mapping[str, str], say: Say = lambda
     except OSError as error:
         raise SpaceError(
             f"{context} holds no Dockerfile ({error}). Write the Space there first: "
-            f"python scripts/deploy_space.py OWNER/NAME --dry-run {context}"
+            f"reaction-search deploy OWNER/NAME --dry-run {context}"
         ) from error
     image = Image(_lay_base(into), {"PATH": f"{sys.base_prefix}/bin:{DEFAULT_PATH}"})
     for step in steps:

@@ -1,12 +1,12 @@
 """Run a Space without Docker, as Docker would: its Dockerfile's own steps, then its server.
 
-SPACE is what `deploy_space.py --dry-run` wrote. The steps are followed in an empty folder
+SPACE is what `reaction-search deploy --dry-run` wrote. The steps are followed in an empty folder
 that becomes the root of the processes, the server runs as the Dockerfile's user with a
 read-only application folder, and its address is printed once the Dockerfile's own health
 check passes. This machine's system and Python stand in for the base image. Needs Linux and
 root; nothing outside the folder is changed.
 
-python scripts/deploy_space.py me/reactions --dry-run /tmp/space
+reaction-search deploy me/reactions --dry-run /tmp/space
 python -m tests.support.run_space /tmp/space --into /tmp/image
 """
 
