@@ -9,7 +9,7 @@ from retrieval.paths import ROOT
 from views.common import get_searcher, library_name, tr, visible
 
 BUILD = """reaction-search build my-gifs/ --out index/mine --model siglip2
-REACTION_INDEX=index/mine make app"""
+reaction-search serve --index index/mine"""
 
 
 def page() -> None:
