@@ -49,8 +49,9 @@ def execute(args: argparse.Namespace) -> None:
     from retrieval.encoders.open_clip import OpenClipEncoder
     from retrieval.evaluation import art
     from retrieval.training import corpus, trainer
+    from retrieval.training.checkpoint_folder import check_folder
 
-    trainer.check_folder(args.out)
+    check_folder(args.out)
     start = time.monotonic()
 
     def report(message: str) -> None:

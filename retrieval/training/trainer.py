@@ -25,15 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from retrieval.encoders import CHECKPOINTS, spell_out
-from retrieval.encoders.weights import CONFIG, TRAINED_PART, load_folder
-from retrieval.errors import OutputError
+from retrieval.encoders import spell_out
+from retrieval.encoders.weights import TRAINED_PART, load_folder
 from retrieval.evaluation.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
+from retrieval.training.checkpoint_folder import save_trained
 from retrieval.training.corpus import Text
 
 STILL_SIDE = 96  # pixels; stills are kept at this size and pasted at 48 to 64
@@ -294,29 +292,6 @@ def train(
     report(f"written to {folder / TRAINED_PART}")
 
 
-def check_folder(folder: Path) -> None:
-    """OutputError unless training may write to the folder: a checkpoint with a text tower, whose
-    TRAINED_PART, if there is one, came of an earlier training."""
-    if not (folder / CONFIG).is_file():
-        raise OutputError(
-            f"{folder} holds no {CONFIG}: training writes into a copy of a checkpoint's folder. "
-            f"Copy one: cp -r {CHECKPOINTS / 'mini'} {folder}"
-        )
-    file = folder / TRAINED_PART
-    try:
-        with safe_open(file, "np") as trained:
-            ours = "logit_scale" in list(trained.keys()) and not file.is_symlink()
-    except FileNotFoundError:
-        ours = not file.is_symlink()
-    except (OSError, SafetensorError):
-        ours = False
-    if not ours:
-        raise OutputError(
-            f"{file} is not of an earlier training, and would be overwritten. Move it away, or "
-            f"name another --out. Nothing was written."
-        )
-
-
 def text_features(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     """What the frozen text tower says before its projection, float32 (n, width)."""
     spelled = [spell_out(text) for text in texts]
@@ -330,20 +305,6 @@ def text_features(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarra
             features = model.encode_text(tokens[:, :longest]).numpy()
         rows.update(zip(batch, features, strict=True))
     return np.stack([rows[i] for i in range(len(texts))]).astype(np.float32)
-
-
-def save_trained(folder: Path, model: Any, visual: nn.Module, text_proj: nn.Module) -> None:
-    """Write all but the frozen text tower as float16 safetensors."""
-    weights = {f"visual.{k}": v for k, v in visual.state_dict().items()}
-    weights |= {f"text.proj.{k}": v for k, v in text_proj.state_dict().items()}
-    weights["logit_scale"] = model.logit_scale.detach()
-    half = {
-        name: (w.half() if w.dtype.is_floating_point else w).contiguous()
-        for name, w in weights.items()
-    }
-    partial = folder / f"{TRAINED_PART}.partial"
-    save_file(half, partial)
-    partial.replace(folder / TRAINED_PART)
 
 
 def text_only_embedder(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
