@@ -52,6 +52,7 @@ def data_card(repo_id: str, manifest: Manifest, records: Sequence[Record]) -> st
             {"config_name": "embeddings", "data_files": "embeddings/*.parquet"},
         ],
     }
+    rows = "GIFs, in the catalogue's order" if manifest.index_rows == "gifs" else "embedded frames"
     kind = manifest.index_kind
     if manifest.index_parameters:
         kind += f" ({', '.join(f'{k} {v}' for k, v in manifest.index_parameters.items())})"
@@ -98,7 +99,7 @@ embeddings = load_dataset("{repo_id}", "embeddings", split="train")
 
 `catalog.parquet` has a row a GIF (id: the SHA-256 of its bytes; title, tags, licence, source,
 size). `embeddings/` has a row a frame (gif_id, frame_index, time_ms, vector: float32, of unit
-length). `vectors.faiss` is the index; its rows are those of the embeddings. `manifest.json`
+length). `vectors.faiss` is the index; its rows are the {rows}. `manifest.json`
 has the size and the SHA-256 of every file; the program checks them before it uses one.
 
 ## Licences and sources
