@@ -162,7 +162,10 @@ class StagedFolder:
             if self.out.exists():
                 self.out.rename(old)
             self.path.rename(self.out)
-        self._clear(old)  # what cannot go is in the way of the next commit, which says so
+        # The new folder is in place: what of the old one cannot go is no failure of this
+        # commit. It is in the way of the next one, which says so.
+        with suppress(OSError, OutputError):
+            self._clear(old)
 
     def _others_in(self, folder: Path) -> Iterator[str]:
         """Relative names of files to carry over."""

@@ -1,5 +1,6 @@
 """What a command may write to: nothing of the user's is replaced or deleted."""
 
+import errno
 import json
 import os
 import subprocess
@@ -272,6 +273,24 @@ def test_other_files_survive_a_kill_at_every_step_of_a_commit(
         step += 1
     assert step > 10
     assert sorted(p.name for p in tmp_path.iterdir()) == [".b.work", "b", "library"]
+
+
+def test_old_bundle_that_cannot_be_deleted_is_no_failure_of_the_build(
+    tmp_path: Path, library: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    """The new one is in place by then, and must not be reported as not written."""
+    build_index(library, tmp_path / "b", encoder)
+    (library / "a-red.gif").unlink()
+
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("retrieval.output._remove", refuse)
+        build_index(library, tmp_path / "b", encoder)
+    assert len(Bundle.open(tmp_path / "b").records) == 3
+    build_index(library, tmp_path / "b", encoder)  # clears what was left
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.work", "b", "library"]
 
 
 def test_manifest_that_names_files_outside_deletes_nothing_there(tmp_path: Path):

@@ -20,7 +20,7 @@ import av
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from retrieval.errors import MediaError, RetrievalError, UnavailableError
+from retrieval.errors import MediaError, RetrievalError, UnavailableError, reason_of
 from retrieval.media.formats import (
     check_png_chunks,
     count_jpeg_scans,
@@ -102,25 +102,26 @@ def named_errors(limits: Limits) -> Iterator[None]:
     except RetrievalError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaError(f"max_pixels is {limits.max_pixels:,} ({reason_of(error)})") from error
+        raise MediaError(
+            f"max_pixels is {limits.max_pixels:,} ({_decoding_reason(error)})"
+        ) from error
     except UnidentifiedImageError as error:
         raise _no_picture() from error
     except MemoryError as error:
         raise UnavailableError("decoding it takes more memory than there is now") from error
     except Exception as error:
-        raise MediaError(f"damaged or incomplete ({reason_of(error)})") from error
+        raise MediaError(f"damaged or incomplete ({_decoding_reason(error)})") from error
 
 
-def reason_of(error: BaseException) -> str:
-    """The error's first line, without the number and the file name that an OSError adds.
+def _decoding_reason(error: BaseException) -> str:
+    """The reason in a decoder's error, at most 200 characters.
 
-    >>> reason_of(ValueError("bad length")), reason_of(KeyError(7))
+    >>> _decoding_reason(ValueError("bad length")), _decoding_reason(KeyError(7))
     ('bad length', 'KeyError in the decoder')
     """
     if isinstance(error, (ArithmeticError, AttributeError, LookupError, TypeError)):
         return f"{type(error).__name__} in the decoder"  # its text is for programmers
-    text = getattr(error, "strerror", None) or str(error)
-    return (text.strip().splitlines() or [type(error).__name__])[0][:200]
+    return reason_of(error)[:200]
 
 
 def _no_picture() -> MediaError:

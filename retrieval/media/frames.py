@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from retrieval.errors import MediaError
-from retrieval.media.decoders import open_media, reason_of
+from retrieval.errors import MediaError, reason_of
+from retrieval.media.decoders import open_media
 from retrieval.media.limits import Budget, Limits, Stop, check
 from retrieval.paths import why_not_regular
 
