@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retrieval.encoders.checkpoint import Checkpoint
-from retrieval.encoders.emoji_text import spell_out
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
+from retrieval.encoders.tokenizer import spell_out
 from retrieval.errors import CheckpointError
 from retrieval.paths import STARTER
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from retrieval.search import Searcher, Term, chat_terms, check_message
+from retrieval.search import Searcher, Term, chat_terms
 from retrieval.web import embed_upload, question_as_text
 from views.common import tr, while_watched
 
@@ -99,7 +99,6 @@ def embed_question(question: Question, searcher: Searcher) -> np.ndarray:
     """The query vector, of unit length."""
     terms = []
     if question.message:
-        check_message(question.message)
         terms.append(Term(question.message))
     terms += chat_terms(question.chat)
     if question.picture:

@@ -14,7 +14,6 @@ from retrieval.encoders.base import (
     probe_pixels,
 )
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
-from retrieval.encoders.emoji_text import spell_out
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
 
@@ -33,5 +32,4 @@ __all__ = [
     "find_export",
     "load_encoder",
     "probe_pixels",
-    "spell_out",
 ]

@@ -32,7 +32,13 @@ from retrieval.encoders.openvino import (
     ExportedEncoder,
 )
 from retrieval.encoders.shared_weights import share_weights
-from retrieval.encoders.tokenizer import CLEANERS, Tokens, TokenSettings, clip_tokenizer
+from retrieval.encoders.tokenizer import (
+    CLEANINGS,
+    Tokens,
+    TokenSettings,
+    clean_text,
+    clip_tokenizer,
+)
 from retrieval.encoders.weights import quiet
 from retrieval.errors import CheckpointError
 from retrieval.hub import sha256_of, stays_inside
@@ -237,7 +243,7 @@ def _write_tokenizer(
 ) -> tuple[TokenSettings, str]:
     """Its settings and its file (relative to `out`); compared with open_clip's on samples."""
     theirs = encoder.tokenizer
-    clean = next((name for name in CLEANERS if _cleans_alike(theirs.clean_fn, name)), None)
+    clean = next((name for name in CLEANINGS if _cleans_alike(theirs.clean_fn, name)), None)
     inner: Any = getattr(theirs, "tokenizer", None)
     backend = getattr(inner, "backend_tokenizer", None)
     file = "tokenizer.json"
@@ -274,7 +280,7 @@ def _write_tokenizer(
 
 
 def _cleans_alike(clean: Callable[[str], str], name: str) -> bool:
-    return all(clean(text) == CLEANERS[name](text) for text in (*SAMPLE_TEXTS, "A_B, c!  D"))
+    return all(clean(text) == clean_text(text, name) for text in (*SAMPLE_TEXTS, "A_B, c!  D"))
 
 
 def _fits_half(weight: torch.Tensor) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from retrieval.encoders.base import Pixels, batches, probe_pixels
+from retrieval.encoders.base import BATCH_SIZE, Pixels, batches, probe_pixels
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.precision import (
     PrecisionMeasurement,
@@ -154,7 +154,8 @@ class ExportedEncoder:
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts, float32 (n, dim); cut as open_clip cuts them."""
-        return self._encode("text", [self._tokens(batch) for batch in batches(texts)])
+        starts = range(0, len(texts), BATCH_SIZE)
+        return self._encode("text", [self._tokens(texts[i : i + BATCH_SIZE]) for i in starts])
 
     def _encode(self, tower: str, inputs: Sequence[np.ndarray]) -> np.ndarray:
         if not inputs:

@@ -7,19 +7,22 @@ and checks on sample texts that both give the same numbers.
 from __future__ import annotations
 
 import html
+import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import emoji
 import ftfy
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from retrieval.encoders.emoji_text import spell_out
-
 # Of open_clip's (OpenAI's) byte-pair tokenizer.
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+CLEANINGS = ("whitespace", "lower", "canonicalize")  # the names of open_clip's
+
+_SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class TokenSettings:
     """How one checkpoint's tokenizer differs from another's."""
 
     kind: str  # "clip": open_clip's own byte pairs; "hf": a Hugging Face tokenizer
-    clean: str  # one of CLEANERS
+    clean: str  # one of CLEANINGS
     context_length: int
     pad_id: int
     start_id: int = 0  # for "clip"
@@ -37,24 +40,29 @@ class TokenSettings:
     trim: bool = False  # the text tower masks padding: shorter rows give the same
 
 
-def _basic(text: str) -> str:
-    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+def clean_text(text: str, cleaning: str) -> str:
+    """Clean a text as open_clip does before it tokenizes; `cleaning` is one of CLEANINGS."""
+    text = html.unescape(html.unescape(ftfy.fix_text(text)))
+    if cleaning == "canonicalize":
+        text = text.replace("_", " ").translate(str.maketrans("", "", string.punctuation))
+    text = " ".join(text.split())
+    return text if cleaning == "whitespace" else text.lower()
 
 
-def _whitespace(text: str) -> str:
-    return " ".join(_basic(text).split()).strip()
+def spell_out(text: str) -> str:
+    """The text with each emoji replaced by its CLDR name; skin tones are dropped.
 
+    A BERT tokenizer turns 🎉 into [UNK], and the message loses its point. CLIP's and
+    SigLIP's tokenizers know the bytes of an emoji, and are left alone.
 
-def _canonicalize(text: str) -> str:
-    text = _basic(text).replace("_", " ")
-    return " ".join(text.translate(str.maketrans("", "", string.punctuation)).lower().split())
-
-
-CLEANERS: Mapping[str, Callable[[str], str]] = {
-    "whitespace": _whitespace,
-    "lower": lambda text: _whitespace(text).lower(),
-    "canonicalize": _canonicalize,
-}
+    >>> spell_out("I got the job 🎉")
+    'I got the job party popper'
+    """
+    named = emoji.replace_emoji(
+        _SKIN_TONES.sub("", text),
+        lambda char, data: f" {data['en'].strip(':').replace('_', ' ')} ",
+    )
+    return named if named == text else " ".join(named.split())
 
 
 class Tokens:
@@ -72,12 +80,11 @@ class Tokens:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Token numbers, int64 (n, context_length), or as wide as the longest if trimmed."""
         settings = self.settings
-        clean = CLEANERS[settings.clean]
         rows = []
         for text in texts:
             if settings.spell_out_emoji:
                 text = spell_out(text)
-            ids = self._tokenizer.encode(clean(text)).ids
+            ids = self._tokenizer.encode(clean_text(text, settings.clean)).ids
             if settings.kind == "clip":
                 ids = [settings.start_id, *ids, settings.end_id]
                 if len(ids) > settings.context_length:

@@ -126,11 +126,12 @@ class Searcher:
         for term in terms:
             vector = next(encoded) if isinstance(term.content, str) else term.content
             total += np.float32(term.weight) * vector
-        if np.linalg.norm(total) < 1e-6:
+        norm = np.linalg.norm(total)
+        if norm < 1e-6:
             raise QueryError(
                 "The parts of the query cancel each other out. Leave one out, or weigh it less."
             )
-        return unit(total)
+        return np.asarray(total / norm, np.float32)
 
     def embed_image(self, image: Path | bytes, stop: Stop | None = None) -> np.ndarray:
         """Return the unit mean embedding of the frames of an image or animation, (dim,).

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from retrieval.encoders import spell_out
+from retrieval.encoders.tokenizer import spell_out
 from retrieval.encoders.weights import TRAINED_PART, load_folder
 from retrieval.evaluation.art import SMILEYS, Emoji
 from retrieval.training.augment import paste
