@@ -45,8 +45,7 @@ GUARDED = {  # a browser never runs a file that poses as media
 STOP_S = 2  # seconds for open responses when the server is stopped
 STILLS = Stills()
 
-_MEDIA_URL = re.compile(rf"{GIF_ROUTE}/\w+\.\w+|{STILL_ROUTE}/\w+/\w+\.png", re.ASCII)
-_NUMBER = re.compile("[0-9]{1,9}")
+_MEDIA_URL = re.compile(rf"{GIF_ROUTE}/\w+\.\w+|{STILL_ROUTE}/\w+/[0-9]{{1,9}}\.png", re.ASCII)
 
 
 def main() -> None:
@@ -100,14 +99,12 @@ async def serve_still(request: Request) -> Response:
     return Response(png, media_type="image/png", headers=CACHED | GUARDED)
 
 
-def find_frame(gif_id: str, frame: str) -> tuple[Path, int]:
+def find_frame(gif_id: str, frame: int) -> tuple[Path, int]:
     """The file of a GIF and the number of its embedded frame. MediaError if there is none."""
     index = current_settings().index
     file = find_file(index, gif_id)
-    if not _NUMBER.fullmatch(frame):
-        raise MediaError("No such frame.")
-    check_frame(index, gif_id, int(frame))
-    return file.path, int(frame)
+    check_frame(index, gif_id, frame)
+    return file.path, frame
 
 
 async def _decode_still(request: Request, path: Path, frame: int) -> bytes:
@@ -171,7 +168,7 @@ else:
         __file__,
         routes=[
             Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", serve_gif),
-            Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame}}.png", serve_still),
+            Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame:int}}.png", serve_still),
         ],
         middleware=[Middleware(RejectInvalidMediaUrls)],
         lifespan=limit_shutdown,

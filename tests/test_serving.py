@@ -243,7 +243,7 @@ def test_still_beyond_the_queue_is_answered_503_with_retry_after(
 
     monkeypatch.setattr(app, "STILLS", Stills(at_once=0, waiting=0))
     plain = read_catalog(folder / "bundle" / "catalog.parquet")[0].id
-    scope = {"type": "http", "path_params": {"gif_id": plain, "frame": "0"}}
+    scope = {"type": "http", "path_params": {"gif_id": plain, "frame": 0}}
     answer = asyncio.run(app.serve_still(Request(scope, connected)))
     assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
     assert bytes(answer.body) == b"Too many people are asking just now. Try again soon."

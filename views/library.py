@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from retrieval.library import is_web_address
+from retrieval.library import UNKNOWN_LICENSE, is_web_address
 from retrieval.search import Searcher
-from retrieval.web import near_duplicates, overview, project, sample_of
+from retrieval.web import near_duplicates, project, sample_of
 from views.common import get_searcher, library_name, tr
 from views.media import gif_address, media_of
 
@@ -27,16 +27,16 @@ def page() -> None:
 
 def render_counts(searcher: Searcher) -> None:
     """The number of GIFs, frames and bytes; warnings for unknown licences and missing files."""
-    facts = overview(searcher)
+    records = searcher.collection.records
     sizes = _sizes_bytes(searcher)
     with st.container(horizontal=True):
-        st.metric(tr("gifs"), f"{facts.n_gifs:,}")
-        st.metric(tr("frames"), f"{facts.n_frames:,}")
-        st.metric(tr("animated"), f"{facts.n_animated:,}")
+        st.metric(tr("gifs"), f"{len(records):,}")
+        st.metric(tr("frames"), f"{len(searcher.collection.embeddings):,}")
+        st.metric(tr("animated"), f"{records.animated.sum():,}")
         st.metric(tr("megabytes"), f"{sum(size or 0 for size in sizes) / 1e6:,.1f}")
-    if facts.n_unknown_license:
-        st.warning(tr("unknown_license", n=facts.n_unknown_license))
-    records = searcher.collection.records
+    n_unknown = sum(record.license == UNKNOWN_LICENSE for record in records)
+    if n_unknown:
+        st.warning(tr("unknown_license", n=n_unknown))
     n_missing = sum(
         size is None and not is_web_address(record.uri)
         for record, size in zip(records, sizes, strict=True)

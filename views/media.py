@@ -34,31 +34,24 @@ def gif_address(record: Record, searcher: Searcher) -> str | None:
 
 
 def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str | None:
-    """One frame for `st.image`: a URL or PNG bytes; None if it cannot be shown."""
+    """One frame for `st.image`: a URL or PNG bytes; None if it cannot be shown.
+
+    A GIF on the web is not decoded here: its own URL.
+    """
     collection = searcher.collection
     try:
-        if not isinstance(collection, Uploads):
-            return _still_address(record, frame, searcher)
-        place = st.empty()
-        return while_watched(lambda stop: collection.still(record, frame, stop), place.empty)
+        if isinstance(collection, Uploads):
+            place = st.empty()
+            return while_watched(lambda stop: collection.still(record, frame, stop), place.empty)
+        file = media_of(record, searcher)
+        if file is None or is_web_address(record.uri):
+            return gif_address(record, searcher)
+        origin = _server_origin()
+        if origin:
+            return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png"
+        return png_of(file.path, frame)
     except RetrievalError:
         return None
-
-
-def _still_address(record: Record, frame: int, searcher: Searcher) -> str | bytes | None:
-    """The URL of one frame as PNG; the PNG itself where no server runs.
-
-    A GIF on the web is not decoded here: its own URL. None if it cannot be shown.
-    """
-    if is_web_address(record.uri):
-        return record.uri
-    file = media_of(record, searcher)
-    if file is None:
-        return None
-    origin = _server_origin()
-    if not origin:
-        return png_of(file.path, frame)
-    return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png"
 
 
 def uploaded_bytes(record: Record, searcher: Searcher) -> bytes | None:

@@ -24,8 +24,8 @@ from retrieval.paths import PACKAGE, ROOT
 
 WORKDIR = "/app"  # of space/Dockerfile
 TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
-# Of the project itself: the notices, and what the about page reads.
-TEXTS = ("LICENSE", "CITATION.cff", "data/README.md", ".streamlit/config.toml")
+# Of the project itself: the app, the notices, and what the about page reads.
+TEXTS = ("app.py", "LICENSE", "CITATION.cff", "data/README.md", ".streamlit/config.toml")
 
 # The Hub's names for what the presets are made of, for the front matter.
 HUB_MODELS = {
@@ -113,21 +113,18 @@ def _own_files() -> dict[str, Path | bytes]:
     """The page with the files that it reads, and the files of space/ at the top."""
     texts = [ROOT / name for name in TEXTS] + _files_in(ROOT / "data" / "licenses")
     files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
-    files |= _code()
+    # The page's scripts, and the package but for training; checkpoints go up as needed.
+    code = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("web/texts/*.json")]
+    inside = [(file.relative_to(PACKAGE), file) for file in code]
+    files |= {
+        f"retrieval/{name.as_posix()}": file
+        for name, file in inside
+        if name.parts[0] not in ("training", "shipped")
+    }
+    files |= {f"views/{file.name}": file for file in (ROOT / "views").glob("*.py")}
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
     files["retrieval/checkpoints/mini/README.md"] = card
     return files | {name: ROOT / "space" / name for name in TOP_FILES}
-
-
-def _code() -> dict[str, Path]:
-    """The page's scripts and the package, but for training; checkpoints go up as needed."""
-    page = [ROOT / "app.py", *(ROOT / "views").glob("*.py")]
-    files = {file.relative_to(ROOT).as_posix(): file for file in page}
-    for file in PACKAGE.rglob("*.py"):
-        inside = file.relative_to(PACKAGE)
-        if inside.parts[0] not in ("training", "shipped"):
-            files[f"retrieval/{inside.as_posix()}"] = file
-    return files
 
 
 def _bundle_files(bundle: Bundle, to: str) -> dict[str, Path | bytes]:

@@ -13,7 +13,7 @@ from retrieval.web.feedback import (
     timestamp,
 )
 from retrieval.web.loader import Loading, loading
-from retrieval.web.overview import near_duplicates, overview, project, sample_of
+from retrieval.web.overview import near_duplicates, project, sample_of
 from retrieval.web.routes import (
     GIF_ROUTE,
     STILL_ROUTE,
@@ -52,7 +52,6 @@ __all__ = [
     "loading",
     "media_file",
     "near_duplicates",
-    "overview",
     "png_of",
     "project",
     "question_as_text",

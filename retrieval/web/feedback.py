@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -203,29 +203,24 @@ def _parse(line: bytes) -> Vote:
 
 def summarize(votes: Sequence[Vote]) -> Summary:
     """Count the votes: in total, by rank, by search, and the messages with the most misses."""
-    by_message = _tally(votes, lambda vote: {"message": vote.message})
-    by_search = _tally(
-        votes,
-        lambda vote: {
-            "bundle": vote.bundle, "fingerprint": vote.fingerprint, "pooling": vote.pooling,
-        },
-    )  # fmt: skip
+    by_message = _tally(votes, "message")
+    by_search = _tally(votes, "bundle", "fingerprint", "pooling")
     missed = [tally for tally in by_message if tally.n_fit < tally.n_votes]
     missed.sort(key=lambda tally: (tally.n_fit - tally.n_votes, tally.share))
     return Summary(
         total=Tally({}, len(votes), sum(vote.fits for vote in votes)),
-        by_rank=sorted(_tally(votes, lambda vote: {"rank": vote.rank}), key=lambda t: t.of["rank"]),
+        by_rank=sorted(_tally(votes, "rank"), key=lambda t: t.of["rank"]),
         by_search=sorted(by_search, key=lambda tally: -tally.n_votes),
         worst=missed[:WORST],
     )
 
 
-def _tally(votes: Iterable[Vote], key: Callable[[Vote], Mapping[str, str | int]]) -> list[Tally]:
-    """Group the votes by the values of `key`, in the order of their first vote."""
+def _tally(votes: Iterable[Vote], *names: str) -> list[Tally]:
+    """Group the votes by the values of these fields, in the order of their first vote."""
     groups: dict[tuple[str | int, ...], list[Vote]] = {}
     for vote in votes:
-        groups.setdefault(tuple(key(vote).values()), []).append(vote)
+        groups.setdefault(tuple(getattr(vote, name) for name in names), []).append(vote)
     return [
-        Tally(key(group[0]), len(group), sum(vote.fits for vote in group))
-        for group in groups.values()
+        Tally(dict(zip(names, values, strict=True)), len(group), sum(vote.fits for vote in group))
+        for values, group in groups.items()
     ]

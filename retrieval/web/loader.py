@@ -119,16 +119,13 @@ class Loading:
     def _load(self) -> None:
         try:
             self._load_all()
-        except RetrievalError as error:
-            self._fail(error)
         except Exception as error:  # nobody would see the traceback of a thread
-            self._fail(RetrievalError(f"{self.path} could not be loaded: {error!r}"))
-
-    def _fail(self, error: RetrievalError) -> None:
-        _log.error("%s", error)  # the page shows it without paths
-        self._failed_at_s = time.monotonic()
-        self.error = error
-        self._ended.set()
+            if not isinstance(error, RetrievalError):
+                error = RetrievalError(f"{self.path} could not be loaded: {error!r}")
+            _log.error("%s", error)  # the page shows it without paths
+            self._failed_at_s = time.monotonic()
+            self.error = error
+            self._ended.set()
 
     def _load_all(self) -> None:
         bundle = Bundle.open(self.path)

@@ -1,37 +1,15 @@
-"""Summarize a collection: counts, near-duplicate groups, and a map."""
+"""Summarize a collection: near-duplicate groups, and a map."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.library import UNKNOWN_LICENSE, Record
+from retrieval.library import Record
 from retrieval.search import Searcher
 
 MAX_MAPPED = 2_000  # points on the map; t-SNE takes a minute at 2,000 on 2 cores
-
-
-@dataclass(frozen=True)
-class Overview:
-    """Counts over a collection."""
-
-    n_gifs: int
-    n_frames: int
-    n_animated: int
-    n_unknown_license: int
-
-
-def overview(searcher: Searcher) -> Overview:
-    """Count the collection's GIFs and frames."""
-    records = searcher.collection.records
-    return Overview(
-        n_gifs=len(records),
-        n_frames=len(searcher.collection.embeddings),
-        n_animated=int(records.animated.sum()),
-        n_unknown_license=sum(record.license == UNKNOWN_LICENSE for record in records),
-    )
 
 
 def near_duplicates(searcher: Searcher) -> list[list[Record]]:

@@ -35,7 +35,7 @@ from retrieval.library import (
     read_manifest,
 )
 from retrieval.media import Limits, Stop, media_suffix, read_frames
-from retrieval.web.catalog import catalog_version, library_records
+from retrieval.web.catalog import catalog_version, library_catalog
 from retrieval.web.turns import Job, SharedJobs, Turns
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif
@@ -87,10 +87,11 @@ def find_file(where: Path | str, gif_id: str) -> MediaFile:
 
     BundleError while a bundle on the Hub has not been opened.
     """
-    record = library_records(where).get(gif_id)
-    if record is None:
+    catalog = library_catalog(where)
+    number = catalog.find(gif_id)
+    if number is None or catalog[number].id != gif_id:  # it finds by the first characters, too
         raise MediaError(f"No GIF {gif_id[:12]} in this library.")
-    return media_file(folder_of(where), record, pulled=is_address(where))
+    return media_file(folder_of(where), catalog[number], pulled=is_address(where))
 
 
 def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
