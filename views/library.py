@@ -83,8 +83,7 @@ def render_charts(searcher: Searcher) -> None:
                 )
             else:
                 chart = chart.encode(
-                    x=alt.X("count()", title=tr("gifs")),
-                    y=alt.Y(name, title=title, sort="-x"),
+                    x=alt.X("count()", title=tr("gifs")), y=alt.Y(name, title=title, sort="-x")
                 )
             column.altair_chart(chart.properties(height=180), width="stretch", alt=title)
 

@@ -39,11 +39,7 @@ class Question:
 def ask_message() -> str:
     """The example queries and the message box; returns the message."""
     st.pills(
-        tr("examples"),
-        EXAMPLES,
-        key="example",
-        on_change=_take_example,
-        help=tr("examples_help"),
+        tr("examples"), EXAMPLES, key="example", on_change=_take_example, help=tr("examples_help")
     )
     message = st.text_input(
         tr("message"),

@@ -140,7 +140,13 @@ def execute(args: argparse.Namespace) -> None:
         )
     print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
     if args.report:
-        write_report(as_html(report), args.report)
+        try:
+            args.report.write_text(as_html(report), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"The report cannot be written to {args.report}: {error.strerror}. The index is "
+                f"whole; name another file with --report and run it again, which embeds nothing."
+            ) from error
 
 
 def encoder_for(
@@ -170,16 +176,6 @@ def encoder_for(
         print(f"Encoding with torch: {error}", file=sys.stderr)
         return load_encoder(checkpoint, device=device, precision=precision, runtime="torch")
     return load_encoder(checkpoint, device=device, precision=precision)
-
-
-def write_report(page: str, file: Path) -> None:
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"The report cannot be written to {file}: {error.strerror}. The index is whole; name "
-            f"another file with --report and run it again, which embeds nothing."
-        ) from error
 
 
 def precision_of(out: Path, checkpoint: Checkpoint) -> str | None:

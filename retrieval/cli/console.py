@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from textwrap import shorten
+from typing import Any
 
 from retrieval.errors import RetrievalError, reason_of
 from retrieval.hub import Files, size_of
@@ -26,22 +27,15 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Show every default, and a docstring's lines as they are."""
 
 
+def described(doc: str) -> dict[str, Any]:
+    """The arguments of a parser that a docstring describes; its help shows every default."""
+    summary, _, rest = doc.strip().partition("\n\n")
+    return {"description": summary, "epilog": rest, "formatter_class": _HelpFormatter}
+
+
 def parser_for(doc: str, program: str | None = None) -> argparse.ArgumentParser:
-    """A parser described by a module's docstring; its help shows every default."""
-    summary, _, rest = doc.strip().partition("\n\n")
-    return argparse.ArgumentParser(
-        prog=program, description=summary, epilog=rest, formatter_class=_HelpFormatter
-    )
-
-
-def add_subcommand(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, doc: str
-) -> argparse.ArgumentParser:
-    """A parser for a verb's own subcommand, described as `parser_for` does."""
-    summary, _, rest = doc.strip().partition("\n\n")
-    return commands.add_parser(
-        name, help=summary, description=summary, epilog=rest, formatter_class=_HelpFormatter
-    )
+    """A parser described by a module's docstring."""
+    return argparse.ArgumentParser(program, **described(doc))
 
 
 def run(main: Callable[[], None]) -> None:
@@ -80,8 +74,8 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | N
         yield show
 
 
-def print_upload(files: Files, warnings: Iterable[str] = ()) -> None:
-    """Print an upload's folders with their sizes and files, its largest files, its warnings."""
+def print_upload(files: Files) -> None:
+    """Print an upload's folders with their sizes and files, and its largest files."""
     sizes = {PurePosixPath(name): size_of(content) for name, content in files.items()}
     folders: dict[str, list[PurePosixPath]] = {}
     for path in sorted(sizes):
@@ -95,13 +89,6 @@ def print_upload(files: Files, warnings: Iterable[str] = ()) -> None:
     print("The largest:")
     for path in sorted(sizes, key=sizes.__getitem__, reverse=True)[:N_LARGEST]:
         print(f"{path!s:<51} {sizes[path] / 1e6:>9.2f}")
-    print_warnings(warnings)
-
-
-def print_warnings(warnings: Iterable[str]) -> None:
-    """Print warnings on standard error, one a line."""
-    for warning in warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
 
 
 def print_upload_json(files: Files, address: str | None, **more: object) -> None:

@@ -47,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-
     from retrieval.training.corpus import TRAIN_HANDS  # torch, two seconds
     from retrieval.training.trainer import text_only_embedder
 

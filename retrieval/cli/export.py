@@ -31,10 +31,7 @@ N_PICTURES = 300
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model",
-        default="mini",
-        metavar="PRESET|NAME",
-        help="as for reaction-search build",
+        "--model", default="mini", metavar="PRESET|NAME", help="as for reaction-search build"
     )
     parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
     parser.add_argument(

@@ -35,7 +35,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-
     kept = read_votes(args.data)
     summary = summarize(kept.votes)
     for sentence in kept.damaged:

@@ -13,18 +13,13 @@ reaction-search build my-gifs/ --out index/mine --model hf-hub:OWNER/clip
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
-from retrieval.cli.console import (
-    add_subcommand,
-    print_upload,
-    print_upload_json,
-    print_warnings,
-)
-from retrieval.hub import Files, check_repo_id, upload
-from retrieval.publishing import bundle_files, checkpoint_files
+from retrieval.cli.console import described, print_upload, print_upload_json
+from retrieval.hub import check_repo_id, upload
+from retrieval.publishing import Publication, bundle_files, checkpoint_files
 
 BUNDLE = """Publish an index bundle as a data set with a data card.
 
@@ -40,9 +35,11 @@ load it as hf-hub:OWNER/NAME.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", metavar="bundle|checkpoint", required=True)
-    bundle = add_subcommand(commands, "bundle", BUNDLE)
+    bundle, checkpoint = (
+        commands.add_parser(name, help=doc.partition("\n")[0], **described(doc))
+        for name, doc in (("bundle", BUNDLE), ("checkpoint", CHECKPOINT))
+    )
     bundle.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
-    checkpoint = add_subcommand(commands, "checkpoint", CHECKPOINT)
     checkpoint.add_argument("checkpoint", metavar="CHECKPOINT", help="mini or local-dir:PATH")
     for command in (bundle, checkpoint):
         command.add_argument("repo_id", metavar="OWNER/NAME", help="the repository on the Hub")
@@ -56,24 +53,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> None:
     check_repo_id(args.repo_id)
     if args.what == "bundle":
-        made = bundle_files(args.bundle, args.repo_id)
-        publish(made.files, made.warnings, "dataset", f"Index bundle {args.bundle.name}", args)
+        publication = bundle_files(args.bundle, args.repo_id)
+        publish(publication, "dataset", f"Index bundle {args.bundle.name}", args)
         return
     with tempfile.TemporaryDirectory() as staging:
-        made = checkpoint_files(args.checkpoint, args.repo_id, Path(staging))
-        name = args.checkpoint.rpartition("/")[2]
-        publish(made.files, made.warnings, "model", f"Checkpoint {name}", args)
+        publication = checkpoint_files(args.checkpoint, args.repo_id, Path(staging))
+        publish(publication, "model", f"Checkpoint {args.checkpoint.rpartition('/')[2]}", args)
 
 
 def publish(
-    files: Files, warnings: Iterable[str], repo_type: str, message: str, args: argparse.Namespace
+    publication: Publication, repo_type: str, message: str, args: argparse.Namespace
 ) -> None:
     """Show an upload and, unless it is a dry run, send it; then print its address."""
-    if args.json:
-        print_warnings(warnings)
-    else:
-        print_upload(files, warnings)
-    address = None
+    files, address = publication.files, None
+    if not args.json:
+        print_upload(files)
+    for warning in publication.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
     if not args.dry_run:
         address = upload(args.repo_id, repo_type, files, message=message, private=args.private)
     if args.json:

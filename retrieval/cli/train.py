@@ -23,10 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="checkpoint folder with the config and the text tower",
     )
     parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path("data/cache"),
-        help="folder of downloaded and drawn art",
+        "--cache", type=Path, default=Path("data/cache"), help="folder of downloaded and drawn art"
     )
     parser.add_argument(
         "--steps",
@@ -42,7 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-
     from tqdm import tqdm
 
     from retrieval.encoders.export import export_encoder  # torch, two seconds

@@ -1,15 +1,7 @@
 """The Hugging Face Hub: repositories at a fixed commit, files verified by hash."""
 
 from retrieval.hub.address import MODELS, Address, check_repo_id, is_address
-from retrieval.hub.client import (
-    Files,
-    Progress,
-    Snapshot,
-    pull,
-    size_of,
-    stays_inside,
-    upload,
-)
+from retrieval.hub.client import Files, Progress, Snapshot, pull, size_of, stays_inside, upload
 from retrieval.hub.front_matter import front_matter, split_front_matter
 from retrieval.hub.verify import Notes, check_sha256, fetch_checked, sha256_of
 
