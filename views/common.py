@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from retrieval.errors import BundleError, SettingsError
+from retrieval.errors import BundleError, RetrievalError, SettingsError
 from retrieval.hub import is_address
 from retrieval.media import Stop
 from retrieval.paths import ROOT, STARTER
@@ -108,3 +108,24 @@ def while_watched(work: Callable[[Stop], T], draw: Callable[[], object]) -> T:
         return job.future.result()
     finally:
         job.leave()
+
+
+def kept_work(
+    name: str, key: object, work: Callable[[Stop], T], fraction: Callable[[], float] = lambda: 0.0
+) -> T:
+    """The result of `work`, which the session keeps as `name` until the key changes.
+
+    Meanwhile a bar shows `fraction`, from 0 to 1.
+    """
+    kept = st.session_state.get(name)
+    if kept is None or kept[0] != key:
+        place, text = st.empty(), tr("reading_pictures")
+        try:
+            result = while_watched(work, lambda: place.progress(fraction(), text=text))
+        except RetrievalError:
+            place.empty()
+            raise
+        place.empty()
+        kept = st.session_state[name] = (key, result)
+    result = kept[1]
+    return result

@@ -73,19 +73,15 @@ def render_charts(searcher: Searcher) -> None:
     )
     for row in (("license", "source"), ("duration", "size")):
         for column, name in zip(st.columns(2), row, strict=True):
-            numeric = name in ("duration", "size")
-            title = tr(f"chart_{name}")
-            chart = alt.Chart(frame).mark_bar()
-            if numeric:
-                chart = chart.encode(
-                    x=alt.X(name, bin=alt.Bin(maxbins=20), title=title),
-                    y=alt.Y("count()", title=tr("gifs")),
-                )
+            title, count = tr(f"chart_{name}"), tr("gifs")
+            if name in ("duration", "size"):
+                x = alt.X(name, bin=alt.Bin(maxbins=20), title=title)
+                y = alt.Y("count()", title=count)
             else:
-                chart = chart.encode(
-                    x=alt.X("count()", title=tr("gifs")), y=alt.Y(name, title=title, sort="-x")
-                )
-            column.altair_chart(chart.properties(height=180), width="stretch", alt=title)
+                x = alt.X("count()", title=count)
+                y = alt.Y(name, title=title, sort="-x")
+            chart = alt.Chart(frame).mark_bar().encode(x=x, y=y).properties(height=180)
+            column.altair_chart(chart, width="stretch", alt=title)
 
 
 def render_map(searcher: Searcher) -> None:

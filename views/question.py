@@ -7,7 +7,7 @@ import streamlit as st
 
 from retrieval.search import Searcher, Term, chat_terms
 from retrieval.web import embed_upload, question_as_text
-from views.common import tr, while_watched
+from views.common import kept_work, tr
 
 EXAMPLES = (  # the original demo's, word for word
     "OMG that is disgusting",
@@ -107,16 +107,7 @@ def embed_question(question: Question, searcher: Searcher) -> np.ndarray:
 def _embed_picture(picture: bytes, searcher: Searcher) -> np.ndarray:
     """Embed the uploaded picture; the session keeps the vector until the picture changes."""
     key = (hash(picture), len(picture), searcher.encoder.fingerprint)
-    cached = st.session_state.get("picture")
-    if cached is None or cached[0] != key:
-        place, text = st.empty(), tr("reading_pictures")
-        vector = while_watched(
-            lambda stop: embed_upload(picture, searcher, stop),
-            lambda: place.progress(0.0, text=text),
-        )
-        place.empty()
-        cached = st.session_state.picture = (key, vector)
-    return np.asarray(cached[1])
+    return kept_work("picture", key, lambda stop: embed_upload(picture, searcher, stop))
 
 
 def describe_question(question: Question, searcher: Searcher, like: str | None) -> str:

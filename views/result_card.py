@@ -30,21 +30,15 @@ def render_card(result: Result, searcher: Searcher, play: bool, question: str) -
         with st.container(horizontal=True):
             if not playing and record.n_frames > 1:
                 st.button(tr("play_one"), key=f"play-{record.id}", type="tertiary",
-                          on_click=_play, args=(record.id,))  # fmt: skip
+                          on_click=st.session_state.update,
+                          args=({"playing": record.id},))  # fmt: skip
             if st.button(tr("why"), key=f"why-{record.id}", type="tertiary"):
                 dialog = st.dialog(tr("why_title"), width="large")
                 dialog(render_details)(result, searcher, question)
             if not isinstance(searcher.collection, Uploads):
                 st.button(tr("more"), key=f"more-{record.id}", type="tertiary",
-                          on_click=_more_like, args=(record.id,))  # fmt: skip
-
-
-def _play(gif_id: str) -> None:
-    st.session_state.playing = gif_id
-
-
-def _more_like(gif_id: str) -> None:
-    st.query_params["like"] = gif_id[:16]
+                          on_click=st.query_params.update,
+                          args=({"like": record.id[:16]},))  # fmt: skip
 
 
 def _render_picture(result: Result, searcher: Searcher, playing: bool) -> bool:

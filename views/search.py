@@ -12,12 +12,12 @@ from views.common import (
     TITLE_CHARS,
     clip_text,
     get_searcher,
+    kept_work,
     library_choices,
     library_name,
     page_settings,
     tr,
     visible,
-    while_watched,
 )
 from views.media import gif_address
 from views.question import (
@@ -113,37 +113,29 @@ def ask_uploads() -> list[tuple[str, bytes]]:
 
 def embed_uploads(files: list[tuple[str, bytes]], searcher: Searcher) -> Uploads:
     """Embed the uploaded files; the session keeps the result until the files change."""
+    settings = page_settings()
     key = [(name, len(data), hash(data)) for name, data in files]
-    cached = st.session_state.get("uploads")
-    if cached is None or cached[0] != key:
-        settings = page_settings()
-        text = tr("reading_pictures")
-        bar = st.progress(0.0, text=text)
-        n_done = 0
+    n_done = 0
 
-        def progress(done: int, total: int | None) -> None:
-            nonlocal n_done
-            n_done = done
+    def progress(done: int, total: int | None) -> None:
+        nonlocal n_done
+        n_done = done
 
-        def read(stop: Stop) -> Uploads:
-            return read_uploads(
-                files,
-                searcher.encoder,
-                progress,
-                max_files=settings.max_files,
-                max_total_mb=settings.max_total_mb,
-                stop=stop,
-            )
+    def read(stop: Stop) -> Uploads:
+        return read_uploads(
+            files,
+            searcher.encoder,
+            progress,
+            max_files=settings.max_files,
+            max_total_mb=settings.max_total_mb,
+            stop=stop,
+        )
 
-        try:
-            uploads = while_watched(read, lambda: bar.progress(n_done / len(files), text=text))
-        except RetrievalError as error:
-            bar.empty()
-            st.error(visible(error))
-            st.stop()
-        bar.empty()
-        cached = st.session_state.uploads = (key, uploads)
-    uploads = cached[1]
+    try:
+        uploads = kept_work("uploads", key, read, lambda: n_done / len(files))
+    except RetrievalError as error:
+        st.error(visible(error))
+        st.stop()
     if uploads.skipped:
         with st.expander(tr("unread", n=len(uploads.skipped)), expanded=True):
             for skipped in uploads.skipped:

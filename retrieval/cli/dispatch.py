@@ -44,15 +44,15 @@ EXTRAS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line with `argv` (by default, that of the process)."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+def main(argv: Sequence[str] | None = None, *, verb: Sequence[str] = ()) -> None:
+    """Run the command line with `argv` (by default, that of the process), after `verb`."""
+    argv = [*verb, *(sys.argv[1:] if argv is None else argv)]
     if not argv or argv[0] not in VERBS:
         overview_parser().parse_args(argv or ["--help"])
         return
-    verb = argv[0]
-    module = verb_module(verb)
-    parser = verb_parser(verb, module)
+    name = argv[0]
+    module = verb_module(name)
+    parser = verb_parser(name, module)
     args = parser.parse_args(argv[1:])
     with exit_on_error():
         try:
@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:
                 raise
-            extra = "train" if verb == "train" else EXTRAS[package]
+            extra = "train" if name == "train" else EXTRAS[package]
             raise RetrievalError(
-                f"{PROGRAM} {verb} needs the package {package}, which is not installed. Install "
+                f"{PROGRAM} {name} needs the package {package}, which is not installed. Install "
                 f"it, in the project's folder: pip install '.[{extra}]'"
             ) from error
 

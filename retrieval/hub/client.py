@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -63,26 +64,24 @@ class Snapshot:
         done = len(names) - len(wanted)
         if not wanted:
             return
+        from huggingface_hub import hf_hub_download
+
+        download = partial(
+            hf_hub_download,
+            self.address.repo_id,
+            repo_type=self.address.kind,
+            revision=self.commit,
+            force_download=anew,
+        )
         with translated_errors(self.address), _quiet(), ThreadPoolExecutor(N_CONNECTIONS) as pool:
             try:
-                for _ in pool.map(lambda name: self._download(name, anew), wanted):
+                for _ in pool.map(download, wanted):
                     done += 1
                     if progress:
                         progress(done, len(names))
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)  # one is enough to give up
                 raise
-
-    def _download(self, name: str, anew: bool) -> None:
-        from huggingface_hub import hf_hub_download
-
-        hf_hub_download(
-            self.address.repo_id,
-            name,
-            repo_type=self.address.kind,
-            revision=self.commit,
-            force_download=anew,
-        )
 
     def fetch_matching(self, patterns: Collection[str], ignored: Collection[str] = ()) -> None:
         """Download all files whose names match; as in fnmatch, * also matches /."""
@@ -122,7 +121,10 @@ def pull(address: Address, first: str) -> Snapshot | None:
     where["revision"] = address.revision or None
     with translated_errors(address), _quiet():
         cached = try_to_load_from_cache(filename=first, **where)
-        kept = _snapshot_of(address, cached, first) if isinstance(cached, str) else None
+        kept = None
+        if isinstance(cached, str):
+            folder = Path(cached).parents[len(PurePosixPath(first).parts) - 1]
+            kept = Snapshot(address, folder.name, folder)
         if kept and address.is_commit:
             return kept
         try:
@@ -137,11 +139,6 @@ def pull(address: Address, first: str) -> Snapshot | None:
         # a request for each of those that the Hub keeps in Xet.
         folder = Path(snapshot_download(allow_patterns=[glob.escape(first)], **where))
         return Snapshot(address, folder.name, folder) if (folder / first).is_file() else None
-
-
-def _snapshot_of(address: Address, file: str, name: str) -> Snapshot:
-    folder = Path(file).parents[len(PurePosixPath(name).parts) - 1]
-    return Snapshot(address, folder.name, folder)
 
 
 def upload(

@@ -72,10 +72,9 @@ class Notes:
         self._folder = folder
         self._file = user_cache() / "checked" / f"{name}.json"
         self._known: dict[str, list[int | str]] = {}
-        with suppress(OSError, ValueError):
-            known = json.loads(self._file.read_text(encoding="utf-8"))
-            self._known = known if isinstance(known, dict) else {}
-        self._before = dict(self._known)
+        with suppress(OSError, ValueError, TypeError):
+            self._known = dict(json.loads(self._file.read_text(encoding="utf-8")))
+        self._has_news = False
 
     def agree(self, name: str, sha256: str) -> bool:
         """Whether the file has this hash; it is read only if it is not known yet, or changed.
@@ -90,11 +89,12 @@ class Notes:
         if sha256_of(file) != sha256:
             return False
         self._known[name] = found
+        self._has_news = True
         return True
 
     def write(self) -> None:
         """Keep what was found, if anything is new and there is a place for it."""
-        if self._known == self._before:
+        if not self._has_news:
             return
         partial = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         with suppress(OSError):

@@ -118,7 +118,20 @@ class Loading:
 
     def _load(self) -> None:
         try:
-            self._load_all()
+            bundle = Bundle.open(self.path)
+            self.step = "loading_checkpoint"
+            checkpoint = encoder_of(bundle, self._checkpoint)
+            encoder = OneThreadEncoder(checkpoint)
+            # The first call takes ten times as long as the second; no visitor should wait for it.
+            encoder.encode_text(["I got the job!"])
+            self.searcher = Searcher(bundle, encoder)
+            self._ended.set()
+            # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
+            checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
+            # A full garbage collection walks the objects of torch and transformers, which
+            # takes 300 ms and blocks every page: exclude them, they stay until the process ends.
+            gc.collect()
+            gc.freeze()
         except Exception as error:  # nobody would see the traceback of a thread
             if not isinstance(error, RetrievalError):
                 error = RetrievalError(f"{self.path} could not be loaded: {error!r}")
@@ -126,19 +139,3 @@ class Loading:
             self._failed_at_s = time.monotonic()
             self.error = error
             self._ended.set()
-
-    def _load_all(self) -> None:
-        bundle = Bundle.open(self.path)
-        self.step = "loading_checkpoint"
-        checkpoint = encoder_of(bundle, self._checkpoint)
-        encoder = OneThreadEncoder(checkpoint)
-        # The first call takes ten times as long as the second; no visitor should wait for it.
-        encoder.encode_text(["I got the job!"])
-        self.searcher = Searcher(bundle, encoder)
-        self._ended.set()
-        # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
-        checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
-        # A full garbage collection walks the objects of torch and transformers, which
-        # takes 300 ms and blocks every page: exclude them, they stay until the process ends.
-        gc.collect()
-        gc.freeze()
