@@ -16,6 +16,7 @@ from retrieval.build.build import build_index
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.presets import PRESETS
 from retrieval.errors import BundleError, HubError, OutputError, SpaceError
+from retrieval.hub import split_front_matter
 from retrieval.hub.client import size_of, upload
 from retrieval.library.bundle import manifest_at
 from retrieval.library.manifest import read_manifest
@@ -65,8 +66,8 @@ def describe(export: Path, **changes: object) -> Path:
 
 
 def front_matter(readme: bytes) -> dict[str, str]:
-    lines = readme.decode().split("---\n")[1].splitlines()
-    return dict(line.split(": ", 1) for line in lines)  # type: ignore[arg-type]
+    values, _ = split_front_matter(readme.decode())
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
 
 def requirements(path: Path) -> list[str]:

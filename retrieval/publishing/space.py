@@ -8,7 +8,6 @@ Hub's part (retrieval.hub), following the Dockerfile is Docker's, or tests.suppo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from retrieval.encoders import CHECKPOINTS, HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.openvino import exported_fingerprint, pulled_fingerprint
 from retrieval.errors import SpaceError
-from retrieval.hub import Address, Files, is_address, size_of
+from retrieval.hub import Address, Files, front_matter, is_address, size_of, split_front_matter
 from retrieval.library import MANIFEST, Bundle, Manifest, is_web_address, manifest_at
 from retrieval.output import require_empty
 from retrieval.paths import PACKAGE, ROOT
@@ -199,18 +198,10 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> bytes:
-    """The Space's README with the lists `models` and `datasets` of its front matter filled in.
-
-    By line, not by huggingface_hub's RepoCard, which would write each list over several lines:
-    the tests read it as one line of JSON.
-    """
-    text = readme.read_text(encoding="utf-8")
-    for key, names in (("models", models), ("datasets", datasets)):
-        empty = f"\n{key}: []\n"
-        if empty not in text:
-            raise SpaceError(f"{readme} has no line '{key}: []' to be filled in. Add it.")
-        text = text.replace(empty, f"\n{key}: {json.dumps(names)}\n" if names else "\n", 1)
-    return text.encode()
+    """The Space's README with the lists `models` and `datasets` of its front matter filled in."""
+    values, text = split_front_matter(readme.read_text(encoding="utf-8"))
+    values |= {"models": models or None, "datasets": datasets or None}
+    return f"{front_matter(values)}{text}".encode()
 
 
 def _refuse_secrets(files: Files) -> None:

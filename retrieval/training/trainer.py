@@ -69,11 +69,9 @@ class Corpus:
     ):
         """`stills`: style → emoji key → RGBA; `features`: float32 (len(texts), width)."""
         index = {e.key: i for i, e in enumerate(emoji)}
-        pictures, labels = [], []
-        for style in stills.values():
-            for key, picture in style.items():
-                pictures.append(torch.from_numpy(np.array(picture)))
-                labels.append(index[key])
+        keyed = [item for style in stills.values() for item in style.items()]
+        pictures = [torch.from_numpy(np.array(picture)) for _, picture in keyed]
+        labels = [index[key] for key, _ in keyed]
         self.n_emoji = len(emoji)
         self.pictures = torch.stack(pictures)  # (n, side, side, 4) uint8
         self.labels = torch.tensor(labels)
@@ -85,11 +83,10 @@ class Corpus:
         for row, text in enumerate(texts):
             self.answers[row, list(text.answers)] = True
         # Names by emoji, to draw one of each: row e lists the text indices of emoji e.
-        named: list[list[int]] = [[] for _ in emoji]
+        self._named: list[list[int]] = [[] for _ in emoji]
         for row, text in enumerate(texts):
             if text.kind == "name":
-                named[text.answers[0]].append(row)
-        self._named = named
+                self._named[text.answers[0]].append(row)
         self.seen = torch.zeros(self.n_emoji, dtype=torch.bool)
         self.seen[self.labels] = True
         rows = {kind: [i for i, t in enumerate(texts) if t.kind == kind] for kind in KIND_SHARES}
@@ -127,7 +124,7 @@ def learn_to_see(
     generator = torch.Generator().manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     dim = text_proj(corpus.features[:1]).shape[1]
-    proxies = nn.Parameter(F.normalize(torch.randn(corpus.n_emoji, dim), dim=-1))
+    proxies = nn.Parameter(F.normalize(torch.randn(corpus.n_emoji, dim)))
     visual.to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(visual).eval()
     weights = [p for p in visual.parameters() if p.ndim > 1] + list(text_proj.parameters())
@@ -150,11 +147,11 @@ def learn_to_see(
             pictures = normalized(paste(stills, size, generator))
             with torch.autocast("cpu", torch.bfloat16):
                 features = visual(pictures.to(memory_format=torch.channels_last))
-            images = F.normalize(features.float(), dim=-1)
-            unit_proxies = F.normalize(proxies, dim=-1)
-            names = unit(text_proj(corpus.features[corpus.draw_names(rng)]))
+            images = F.normalize(features.float())
+            unit_proxies = F.normalize(proxies)
+            names = F.normalize(text_proj(corpus.features[corpus.draw_names(rng)]))
             drawn = corpus.draw_texts(settings.texts_per_step, generator)
-            texts = unit(text_proj(corpus.features[drawn]))
+            texts = F.normalize(text_proj(corpus.features[drawn]))
             see = F.cross_entropy(images @ unit_proxies.T / settings.temperature, labels)
             name = F.cross_entropy(images @ names.T / settings.temperature, labels)
             read = answer_loss(texts @ unit_proxies.T / settings.temperature, corpus.answers[drawn])
@@ -196,12 +193,12 @@ def prototypes(visual: nn.Module, corpus: Corpus, size: int, views: int, seed: i
         for view in range(views + 1):
             pictures = paste(stills, size, generator) if view else on_white(stills, size)
             with torch.inference_mode():
-                embeddings = unit(visual(normalized(pictures)).float())
+                embeddings = F.normalize(visual(normalized(pictures)).float())
             if total is None:
                 total = torch.zeros((corpus.n_emoji, embeddings.shape[1]))
             total.index_add_(0, labels, embeddings)
     assert total is not None
-    return unit(total)
+    return F.normalize(total)
 
 
 def learn_to_read(
@@ -220,7 +217,7 @@ def learn_to_read(
     for step in range(1, settings.read_steps + 1):
         drawn = corpus.draw_texts(settings.texts_per_step, generator)
         features = F.dropout(corpus.features[drawn], settings.read_dropout)
-        logits = unit(text_proj(features)) @ targets.T / settings.temperature
+        logits = F.normalize(text_proj(features)) @ targets.T / settings.temperature
         loss = answer_loss(logits.masked_fill(unseen, -1e4), corpus.answers[drawn] & corpus.seen)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -242,10 +239,6 @@ def on_white(stills: torch.Tensor, size: int) -> torch.Tensor:
 def normalized(pictures: torch.Tensor) -> torch.Tensor:
     """[0, 1] → [-1, 1], the preprocessing in open_clip_config.json."""
     return pictures * 2 - 1
-
-
-def unit(vectors: torch.Tensor) -> torch.Tensor:
-    return F.normalize(vectors, dim=-1)
 
 
 @torch.no_grad()

@@ -58,15 +58,7 @@ STILLS_WAITING = 64  # the frames of a few pages of results
 _HEAD_BYTES = 256  # read by media_suffix
 # Without waiting, where the system has such a flag: opening a pipe would wait for its writer.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_MEDIA_TYPES = {
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".png": "image/png",
-    ".apng": "image/apng",
-    ".jpg": "image/jpeg",
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-}
+_MEDIA_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,7 @@ class MediaFile:
 
     @property
     def media_type(self) -> str:
-        return _MEDIA_TYPES[self.suffix]
+        return _MEDIA_TYPES.get(self.suffix, f"image/{self.suffix[1:]}")
 
 
 def find_file(where: Path | str, gif_id: str) -> MediaFile:
