@@ -1,10 +1,9 @@
 """The about page: model card, data card, citation, how to build your own index."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from retrieval.encoders import CHECKPOINTS
+from retrieval.hub import split_front_matter
 from retrieval.paths import ROOT
 from views.common import get_searcher, library_name, tr, visible
 
@@ -21,21 +20,14 @@ def page() -> None:
     st.subheader(tr("cite"))
     st.code((ROOT / "CITATION.cff").read_text(encoding="utf-8"), language="yaml")
     model, data = st.tabs([tr("model_card_tab"), tr("data_card_tab")])
-    model.markdown(read_card(CHECKPOINTS / "mini" / "README.md"))
-    data.markdown(read_card(ROOT / "data" / "README.md"))
+    card = (CHECKPOINTS / "mini" / "README.md").read_text(encoding="utf-8")
+    model.markdown(split_front_matter(card)[1])
+    data.markdown((ROOT / "data" / "README.md").read_text(encoding="utf-8"))
     st.subheader(tr("loaded"))
     searcher = get_searcher()
     st.text(f"{library_name(searcher)}: {len(searcher.collection.records):,} GIFs")
     encoder = searcher.encoder
     st.text(f"{visible(encoder.label)}, dim {encoder.dim}, {encoder.fingerprint[:16]}")
-
-
-def read_card(path: Path) -> str:
-    """A card's Markdown without its front matter."""
-    text = path.read_text(encoding="utf-8")
-    if text.startswith("---\n"):
-        text = text.split("\n---\n", 1)[1]
-    return text
 
 
 page()

@@ -10,7 +10,7 @@ from retrieval.library import Record, is_web_address
 from retrieval.search import Result, Searcher
 from retrieval.web import Vote, save_vote, timestamp
 from views.common import clip_text, page_settings, tr, visible
-from views.media import gif_address, media_of, still_image, uploaded_bytes
+from views.media import gif_address, media_of, render_image, still_image, uploaded_bytes
 
 STRIP_WIDTH = 72  # pixels
 LONG_TITLE_CHARS = 1_000
@@ -45,12 +45,8 @@ def _render_frames(result: Result, searcher: Searcher) -> None:
     with st.container(horizontal=True):
         for frame in result.frames:
             with st.container(width=STRIP_WIDTH):
-                time_s = f"{frame.time_ms / 1000:.1f} s"
                 image = still_image(result.record, frame.index, searcher)
-                if image is None:
-                    st.text(time_s)
-                else:
-                    st.image(image, alt=time_s, width="stretch")
+                render_image(image, f"{frame.time_ms / 1000:.1f} s")
                 best = frame.index == result.best_frame
                 st.caption(f"**{frame.score:.2f}**" if best else f"{frame.score:.2f}")
 
@@ -100,11 +96,12 @@ def _render_download(record: Record, searcher: Searcher) -> None:
     """The file to download; for a GIF on the web, its link and Markdown."""
     st.subheader(tr("take"))
     data = uploaded_bytes(record, searcher)
-    file = media_of(record, searcher)
-    if data or file:
+    file = media_of(record, searcher)  # None for an uploaded one
+    content = file.path.read_bytes() if file else data
+    if content:
         st.download_button(
             tr("download"),
-            data or (file.path.read_bytes() if file else b""),
+            content,
             file_name=Path(record.uri).name,
             icon=":material/download:",
             on_click="ignore",

@@ -9,7 +9,7 @@ from retrieval.library import UNKNOWN_LICENSE, is_web_address
 from retrieval.search import Searcher
 from retrieval.web import near_duplicates, project, sample_of
 from views.common import get_searcher, library_name, tr
-from views.media import gif_address, media_of
+from views.media import gif_address, media_of, render_image
 
 THUMBNAIL_WIDTH = 96
 MAX_GROUPS_SHOWN = 20
@@ -124,11 +124,7 @@ def render_duplicates(searcher: Searcher) -> None:
         with st.container(horizontal=True, border=True):
             for record in group:
                 with st.container(width=THUMBNAIL_WIDTH):
-                    title, address = record.title[:60], gif_address(record, searcher)
-                    if address is None:
-                        st.text(title)
-                    else:
-                        st.image(address, alt=title, width="stretch")
+                    render_image(gif_address(record, searcher), record.title[:60])
 
 
 def render_table(searcher: Searcher) -> None:

@@ -54,6 +54,14 @@ def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str |
         return None
 
 
+def render_image(image: bytes | str | None, alt: str) -> None:
+    """Render a picture, or its text if there is none."""
+    if image is None:
+        st.text(alt)
+    else:
+        st.image(image, alt=alt, width="stretch")
+
+
 def uploaded_bytes(record: Record, searcher: Searcher) -> bytes | None:
     """The bytes of an uploaded file; None for a GIF of the library."""
     collection = searcher.collection

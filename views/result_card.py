@@ -10,7 +10,7 @@ from retrieval.search import Result, Searcher
 from retrieval.web import Uploads
 from views.common import clip_text, tr
 from views.details import render_details
-from views.media import gif_address, still_image, uploaded_bytes
+from views.media import gif_address, render_image, still_image, uploaded_bytes
 
 CARD_WIDTH = 164  # pixels: two cards fit side by side on a phone
 
@@ -55,10 +55,8 @@ def _render_picture(result: Result, searcher: Searcher, playing: bool) -> bool:
         suffix = Path(urlsplit(shown).path if isinstance(shown, str) else record.uri).suffix
     else:
         shown, suffix = still_image(record, result.best_frame, searcher), ".png"
-    if shown is None:
-        st.text(alt)
-    elif suffix.lower() in (".mp4", ".webm"):
+    if shown is not None and suffix.lower() in (".mp4", ".webm"):
         st.video(shown, autoplay=True, loop=True, muted=True)
     else:
-        st.image(shown, alt=alt, width="stretch")
+        render_image(shown, alt)
     return shown is not None

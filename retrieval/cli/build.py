@@ -46,8 +46,9 @@ from retrieval.media import DEFAULT_FRAMES, Limits
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a folder, a list, or dataset:NAME")
-    parser.add_argument(
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help="a folder, a list, or dataset:NAME")
+    add(
         "--out",
         type=Path,
         required=True,
@@ -55,61 +56,59 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the bundle's folder: a new path, an empty folder, or a bundle to update; anything "
         "else is refused, and files in it that do not belong to the bundle stay",
     )
-    parser.add_argument(
+    add(
         "--model",
         default="mini",
         metavar="PRESET|NAME",
         help=f"{', '.join(PRESETS)}, an open_clip name, local-dir:PATH or hf-hub:ORG/REPO",
     )
-    parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to encode")
-    parser.add_argument(
+    add("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
+    add("--device", choices=DEVICES, default="auto", help="where to encode")
+    add(
         "--precision",
         choices=PRECISIONS,
         default="auto",
         help="of the image tower; auto: that of the bundle to update, else bfloat16 if it is "
         "faster here and gives the same embeddings, else float32",
     )
-    parser.add_argument(
+    add(
         "--runtime",
         choices=RUNTIMES,
         default="auto",
         help="auto: on a CPU the exported checkpoint, exported first if necessary",
     )
-    parser.add_argument("--split", metavar="NAME", help="split of a data set")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items")
-    parser.add_argument(
+    add("--split", metavar="NAME", help="split of a data set")
+    add("--limit", type=int, metavar="N", help="only the first N items")
+    add(
         "--frames",
         type=int,
         default=DEFAULT_FRAMES,
         metavar="N",
         help="most distinct frames to embed per GIF",
     )
-    parser.add_argument(
+    add(
         "--pooling",
         choices=POOLINGS,
         default=DEFAULT_POOLING,
         help="a GIF's score: that of its best frame, or of its mean embedding",
     )
-    parser.add_argument(
-        "--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size"
-    )
-    parser.add_argument(
+    add("--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size")
+    add(
         "--copy-media",
         action="store_true",
         help="copy the files into the bundle, so that it can be moved",
     )
-    parser.add_argument("--fresh", action="store_true", help="embed all files again")
+    add("--fresh", action="store_true", help="embed all files again")
     for bound in fields(Limits):
-        parser.add_argument(
+        add(
             f"--{bound.name.replace('_', '-')}",
             type=int,
             default=bound.default,
             metavar="N",
             help="decoding limit; files above it are skipped",
         )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as HTML")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add("--report", type=Path, metavar="FILE", help="also write the report as HTML")
+    add("--json", action="store_true", help="print the report as JSON")
 
 
 def execute(args: argparse.Namespace) -> None:

@@ -25,33 +25,34 @@ DRY_RUN = Path("artifacts") / "space"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("repo_id", metavar="OWNER/NAME", help="the Space's repository on the Hub")
-    parser.add_argument(
+    add = parser.add_argument
+    add("repo_id", metavar="OWNER/NAME", help="the Space's repository on the Hub")
+    add(
         "--bundle",
         default=str(STARTER),
         metavar="BUNDLE|hf://…",
         help="the bundle to serve: a folder, which is uploaded, or "
         "hf://datasets/OWNER/NAME[@REVISION], which the Space downloads",
     )
-    parser.add_argument(
+    add(
         "--model",
         metavar="PRESET|NAME",
         help="another source of the bundle's checkpoint than the one its manifest names: a "
         "preset, MODEL/TAG, local-dir:PATH, or hf-hub:OWNER/NAME[@REVISION], which the Space "
         "downloads; it must have the same fingerprint",
     )
-    parser.add_argument(
+    add(
         "--torch",
         action="store_true",
         help="build with PyTorch and open_clip, for a checkpoint that is not exported here",
     )
-    parser.add_argument(
+    add(
         "--no-bake",
         action="store_true",
         help="download from the Hub at every start, not once while the image is built",
     )
-    parser.add_argument("--private", action="store_true", help="make a new Space private")
-    parser.add_argument(
+    add("--private", action="store_true", help="make a new Space private")
+    add(
         "--dry-run",
         nargs="?",
         const=DRY_RUN,
@@ -60,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write the upload to this empty folder (artifacts/space if none is given), send "
         "nothing",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> None:

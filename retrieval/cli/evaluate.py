@@ -30,20 +30,17 @@ from retrieval.search import Searcher
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--index", type=Path, default=STARTER, metavar="BUNDLE", help="the bundle to search"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--index", type=Path, default=STARTER, metavar="BUNDLE", help="the bundle to search")
+    add(
         "--messages",
         choices=("test", "dev"),
         default="test",
         help="which held-out messages; dev is the set that choices were made on",
     )
-    parser.add_argument("--all", action="store_true", help="also the tasks that download art")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("data/cache"), help="folder of downloaded art"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--all", action="store_true", help="also the tasks that download art")
+    add("--cache", type=Path, default=Path("data/cache"), help="folder of downloaded art")
+    add("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> None:

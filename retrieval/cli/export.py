@@ -30,28 +30,25 @@ N_PICTURES = 300
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", default="mini", metavar="PRESET|NAME", help="as for reaction-search build"
-    )
-    parser.add_argument("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
-    parser.add_argument(
-        "--precision", choices=("float32", "int8"), default="float32", help="of the image tower"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--model", default="mini", metavar="PRESET|NAME", help="as for reaction-search build")
+    add("--pretrained", metavar="TAG", help="open_clip tag of a NAME's weights")
+    add("--precision", choices=("float32", "int8"), default="float32", help="of the image tower")
+    add(
         "--calibration",
         type=Path,
         default=STARTER / MEDIA,
         metavar="FOLDER",
         help="pictures like those to be indexed, to calibrate int8 with",
     )
-    parser.add_argument(
+    add(
         "--out",
         type=Path,
         metavar="FOLDER",
         help="another folder than the one it is used from: a new path, an empty folder, or an "
         "earlier export",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> None:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +41,13 @@ def execute(args: argparse.Namespace) -> None:
 
 
 def as_json(summary: Summary, n_damaged: int) -> str:
-    def rows(tallies: Sequence[Tally]) -> list[dict[str, Any]]:
-        return [row(tally) for tally in tallies]
-
     def row(tally: Tally) -> dict[str, Any]:
-        counts = {k: v for k, v in asdict(tally).items() if k != "of"}
-        return {**tally.of, **counts, "share": round(tally.share, 6)}
+        share = round(tally.share, 6)
+        return {**tally.of, "n_votes": tally.n_votes, "n_fit": tally.n_fit, "share": share}
 
-    return json.dumps(
-        {
-            **row(summary.total),
-            "n_damaged": n_damaged,
-            "by_rank": rows(summary.by_rank),
-            "by_search": rows(summary.by_search),
-            "worst": rows(summary.worst),
-        },
-        ensure_ascii=False,
-    )
+    groups = {name: getattr(summary, name) for name in ("by_rank", "by_search", "worst")}
+    rows = {name: [row(tally) for tally in tallies] for name, tallies in groups.items()}
+    return json.dumps({**row(summary.total), "n_damaged": n_damaged, **rows}, ensure_ascii=False)
 
 
 def as_text(summary: Summary) -> str:

@@ -23,28 +23,25 @@ from retrieval.search import DEFAULT_TOP_K, Result, Searcher, check_message
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", nargs="?", metavar="MESSAGE", help="the message to answer")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="a picture to react to")
-    parser.add_argument(
-        "--not", dest="negative", metavar="TEXT", help="what the reactions should not be about"
-    )
-    parser.add_argument(
-        "-k", dest="top_k", type=int, default=DEFAULT_TOP_K, metavar="N", help="how many reactions"
-    )
-    parser.add_argument("--fold", action="store_true", help="fold near-duplicates into one")
-    parser.add_argument(
+    add = parser.add_argument
+    add("message", nargs="?", metavar="MESSAGE", help="the message to answer")
+    add("--image", type=Path, metavar="FILE", help="a picture to react to")
+    add("--not", dest="negative", metavar="TEXT", help="what the reactions should not be about")
+    add("-k", dest="top_k", type=int, default=DEFAULT_TOP_K, metavar="N", help="how many reactions")
+    add("--fold", action="store_true", help="fold near-duplicates into one")
+    add(
         "--index",
         default=str(STARTER),
         metavar="BUNDLE",
         help="a folder, or hf://datasets/OWNER/NAME, with @REVISION if not the newest",
     )
-    parser.add_argument(
+    add(
         "--queries",
         type=Path,
         metavar="FILE",
         help="UTF-8 text, one message a line; one answer a line is printed, in order",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> None:

@@ -16,24 +16,21 @@ from retrieval.paths import ROOT
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--index",
         metavar="BUNDLE",
         help="a folder, or hf://datasets/OWNER/NAME[@REVISION]; REACTION_INDEX (the starter "
         "library if neither is given)",
     )
-    parser.add_argument(
+    add(
         "--checkpoint",
         metavar="PRESET|NAME",
         help="another source of the bundle's checkpoint than the one its manifest names; "
         "REACTION_CHECKPOINT",
     )
-    parser.add_argument(
-        "--port", type=int, metavar="N", help="port to listen on; Streamlit's own default is 8501"
-    )
-    parser.add_argument(
-        "--address", metavar="HOST", help="address to listen on; Streamlit listens on all"
-    )
+    add("--port", type=int, metavar="N", help="port to listen on; Streamlit's own default is 8501")
+    add("--address", metavar="HOST", help="address to listen on; Streamlit listens on all")
 
 
 def execute(args: argparse.Namespace) -> None:

@@ -16,22 +16,21 @@ from retrieval.encoders import CHECKPOINTS, Checkpoint
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--out",
         type=Path,
         default=CHECKPOINTS / "mini",
         help="checkpoint folder with the config and the text tower",
     )
-    parser.add_argument(
-        "--cache", type=Path, default=Path("data/cache"), help="folder of downloaded and drawn art"
-    )
-    parser.add_argument(
+    add("--cache", type=Path, default=Path("data/cache"), help="folder of downloaded and drawn art")
+    add(
         "--steps",
         type=float,
         default=1.0,
         help="share of the full number of training steps, below 1 for a quick try",
     )
-    parser.add_argument(
+    add(
         "--only-read",
         action="store_true",
         help="keep the vision tower and fit only the text projection again",

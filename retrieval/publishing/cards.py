@@ -8,6 +8,7 @@ the bundle's manifest and catalogue contain.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -112,10 +113,8 @@ def _source_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 def _size_category(n: int) -> str:
     """The Hub's size category of so many rows."""
-    for bound, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
-        if n < bound:
-            return name
-    return "100K<n<1M" if n < 1_000_000 else "n>1M"
+    categories = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "n>1M")
+    return categories[bisect_right((1_000, 10_000, 100_000, 1_000_000), n)]
 
 
 def _render(template: str, **values: object) -> str:

@@ -105,6 +105,7 @@ class Job(Generic[T]):
 
     def __init__(self, work: Callable[[Stop], T]):
         self.future: Future[T] = Future()
+        self.n_callers = 0  # counted by SharedJobs
         self._left = threading.Event()
         self._work = work
         self.future.set_running_or_notify_cancel()  # stopped by `leave`, not by cancelling
@@ -130,22 +131,21 @@ class SharedJobs(Generic[T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: dict[Hashable, tuple[Job[T], int]] = {}  # key → job, number of callers
+        self._jobs: dict[Hashable, Job[T]] = {}
 
     @contextmanager
     def job(self, key: Hashable, work: Callable[[Stop], T]) -> Iterator[Job[T]]:
         """The running job with this key, or a new one; it stops when the last caller leaves."""
         with self._lock:
-            known = self._jobs.get(key)
-            job = known[0] if known else Job(work)
-            self._jobs[key] = job, (known[1] if known else 0) + 1
+            if key not in self._jobs:
+                self._jobs[key] = Job(work)
+            job = self._jobs[key]
+            job.n_callers += 1
         try:
             yield job
         finally:
             with self._lock:
-                n_waiting = self._jobs[key][1] - 1
-                if n_waiting:
-                    self._jobs[key] = job, n_waiting
-                else:
+                job.n_callers -= 1
+                if not job.n_callers:
                     del self._jobs[key]
                     job.leave()
