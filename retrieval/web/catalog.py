@@ -27,8 +27,3 @@ def filter_choices(where: Path | str) -> Mapping[str, Sequence[str]]:
         "licenses": sorted(filter(None, catalog.licenses.numbers)),
         "sources": sorted(filter(None, catalog.sources.numbers)),
     }
-
-
-def catalog_version(bundle: Path) -> int:
-    """A key for caches of what was read from the bundle: a build replaces the catalogue."""
-    return (bundle / CATALOG).stat().st_mtime_ns

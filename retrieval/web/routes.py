@@ -12,11 +12,12 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -35,7 +36,7 @@ from retrieval.library import (
     read_manifest,
 )
 from retrieval.media import Limits, Stop, media_suffix, read_frames
-from retrieval.web.catalog import catalog_version, library_catalog
+from retrieval.web.catalog import library_catalog
 from retrieval.web.turns import Job, SharedJobs, Turns
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif
@@ -115,10 +116,10 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
 
 def _may_serve(bundle: Path, record: Record, path: str, pulled: bool) -> bool:
     if pulled:  # the Hub's cache contains links to files whose hashes were verified
-        return record.uri in _manifest_files(bundle, catalog_version(bundle))
+        return record.uri in _read_once(read_manifest, bundle).files
     if _is_within(path, os.path.realpath(bundle)):
         return True
-    folders = folders_of(_catalog_sha256(bundle, catalog_version(bundle)))
+    folders = folders_of(_read_once(sha256_of, bundle, CATALOG))
     return any(_is_within(path, folder) for folder in folders)
 
 
@@ -129,24 +130,19 @@ def _is_within(path: str, folder: str) -> bool:
 def check_frame(where: Path | str, gif_id: str, frame: int) -> None:
     """MediaError unless this frame of the GIF was embedded."""
     bundle = folder_of(where)
-    frames = _frame_indices(bundle, catalog_version(bundle)).get(gif_id)
+    frames = _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id)
     if frames is None or frame not in frames:
         raise MediaError(f"Frame {frame} of GIF {gif_id[:12]} is not indexed.")
 
 
-@lru_cache(maxsize=2)
-def _frame_indices(bundle: Path, version: int) -> dict[str, np.ndarray]:
-    return read_frame_indices(bundle / EMBEDDINGS)
+def _read_once(read: Callable[[Path], Any], bundle: Path, name: str = "") -> Any:
+    """What `read` returns for a file of the bundle, read again when a build replaced it."""
+    return _read(read, bundle / name, (bundle / CATALOG).stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=4)
-def _catalog_sha256(bundle: Path, version: int) -> str:
-    return sha256_of(bundle / CATALOG)
-
-
-@lru_cache(maxsize=2)
-def _manifest_files(bundle: Path, version: int) -> Mapping[str, object]:
-    return read_manifest(bundle).files
+@lru_cache(maxsize=6)
+def _read(read: Callable[[Path], Any], path: Path, version: int) -> Any:
+    return read(path)
 
 
 class Stills:
