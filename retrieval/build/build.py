@@ -98,7 +98,9 @@ def build_index(
             _raise_nothing(source, run)
         writing = time.monotonic()
         with BundleWriter(out, encoder.dim, kept=_folder_inside(source, out)) as writer:
-            vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
+            vectors, starts = writer.write_embeddings(
+                state.frames_of(gif_id, previous.store) for gif_id in ids
+            )
             groups = previous.groups_of(ids)
             if groups is None or run.embedded:
                 groups = group(vectors, starts)
@@ -195,7 +197,7 @@ def _records(
 ) -> Iterator[Record]:
     taken: set[str] = set()
     for gif_id, leader in zip(ids, groups.tolist(), strict=True):
-        item = run.first[gif_id].item
+        _, item = run.first[gif_id]
         described = {"title": item.name, **item.described}
         uri = item.uri
         if copy_media:
@@ -235,7 +237,7 @@ def _copy_media(
     """Copy the media and their metadata into the new bundle, which can serve as a source."""
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
-        file = run.media_of(record.id) or run.first[record.id].item.path
+        file = run.media_of(record.id) or run.first[record.id][1].path
         if file is None or not file.is_file():
             raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
         writer.add_media(name, file, record.id)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from retrieval.embedding import Skipped
 from retrieval.library import DESCRIBED
 from retrieval.media import SUFFIXES
 
@@ -41,14 +42,6 @@ class Item:
             raise ValueError(f"{self.name}: expected exactly one of path, url and data")
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A skipped row, such as "urls.csv line 12", and the reason."""
-
-    where: str
-    reason: str
-
-
 class Source(ABC):
     """Iterable of items, read again on each iteration; for one reader at a time.
 
@@ -61,7 +54,7 @@ class Source(ABC):
             raise ValueError(f"limit is {limit}; expected at least 1")
         self.label = label  # for reports: "folder my-gifs", "list urls.csv"
         self.limit = limit
-        self.left_out: list[LeftOut] = []
+        self.left_out: list[Skipped] = []
         self.n_left_out = 0
 
     def __iter__(self) -> Iterator[Item]:
@@ -84,7 +77,7 @@ class Source(ABC):
     def _leave_out(self, where: str, reason: str) -> None:
         self.n_left_out += 1
         if len(self.left_out) < MAX_LISTED:
-            self.left_out.append(LeftOut(where, reason))
+            self.left_out.append(Skipped(where, reason))
 
 
 def describe(row: Mapping[str, Any], *, title: str = "") -> dict[str, Any]:

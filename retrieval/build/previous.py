@@ -114,8 +114,9 @@ class PreviousBuild:
         return self.folder / MEDIA / name if self.folder and name else None
 
     def is_damaged(self, file: Path, gif_id: str) -> bool:
-        """Whether a file in the bundle's media/ differs from that GIF; False for other files."""
-        for folder in self._media_folders:
+        """Whether a file in the bundle's media/ differs from that GIF; False for other files,
+        and for one that was not read (its id is "")."""
+        for folder in self._media_folders if gif_id else ():
             if file.is_relative_to(folder):
                 return self._hash_media().get(file.relative_to(folder).as_posix()) != gif_id
         return False

@@ -35,7 +35,7 @@ from filelock import FileLock, Timeout
 
 from retrieval.build.work_folder import KeptDownloads, is_regular, remove
 from retrieval.errors import BundleError
-from retrieval.library import GifFrames
+from retrieval.library import GifFrames, ShardStore
 from retrieval.media import Facts
 
 FORMAT_VERSION = 3  # of the folder. 3: SQLite; before: Parquet files, which are deleted
@@ -66,6 +66,11 @@ class FileState:
     modified_ns: int = -1
     etag: str = ""  # this and the next: version of an address
     last_modified: str = ""
+
+    def is_unchanged_since(self, earlier: FileState) -> bool:
+        """Whether a file has the size and modification time of its earlier state."""
+        version, before = ((s.size_bytes, s.modified_ns) for s in (self, earlier))
+        return self.modified_ns >= 0 and version == before
 
 
 _FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
@@ -247,8 +252,13 @@ class BuildState:
             self._db.commit()
         self._n_frames, self._committed = 0, time.monotonic()
 
-    def frames_of(self, gif_id: str) -> GifFrames:
-        """Embeddings of an unfinished GIF; OSError if they changed since they were checked."""
+    def frames_of(self, gif_id: str, finished: ShardStore) -> GifFrames:
+        """Embeddings of a GIF: from here, or `finished` ones from the last build's bundle.
+
+        OSError if those here were changed since they were checked.
+        """
+        if gif_id not in self.unfinished:
+            return finished[gif_id]
         query = "SELECT * FROM gifs WHERE gif_id = ?"
         with self._as_os_errors():
             row: tuple[Any, ...] | None = self._db.execute(query, (gif_id,)).fetchone()

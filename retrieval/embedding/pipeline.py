@@ -29,7 +29,7 @@ from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Media, Stop, convert_
 
 @dataclass(frozen=True)
 class Skipped:
-    """A skipped file, and the reason."""
+    """A skipped file or row ("urls.csv line 12"), and the reason."""
 
     path: str
     reason: str
@@ -91,6 +91,17 @@ class _Decoded(Generic[T]):
     media: Media[np.ndarray] | None = None
     error: MediaError | None = None
     rows: list[np.ndarray | None] = field(default_factory=list)
+
+    def done(self) -> Done[T]:
+        if self.media is None:
+            return Done(self.subject, self.gif_id, error=self.error)
+        media, frames = self.media, self.media.frames
+        facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
+        indices = np.array([frame.index for frame in frames], np.int32)
+        times_ms = np.array([frame.time_ms for frame in frames], np.int32)
+        vectors = np.stack([row for row in self.rows if row is not None])
+        embedded = GifFrames(self.gif_id, indices, times_ms, vectors)
+        return Done(self.subject, self.gif_id, facts, embedded)
 
 
 class Pipeline:
@@ -179,15 +190,14 @@ class Pipeline:
                 lambda pixels: worker.submit(self._encode, pixels), self._result
             )
             for decoded in self._ahead(decode, work):
-                waiting.append(decoded)
-                for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
-                    batches.add(decoded, number, frame.image)
-                yield from self._finished(waiting)
-                if len(waiting) >= WAITING:
+                if decoded is not None:
+                    waiting.append(decoded)
+                    for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
+                        batches.add(decoded, number, frame.image)
+                if decoded is None or len(waiting) >= WAITING:
                     batches.finish()
-                    yield from self._finished(waiting)
-            batches.finish()
-            yield from self._finished(waiting)
+                while waiting and all(row is not None for row in waiting[0].rows):
+                    yield waiting.popleft().done()
         finally:
             is_over.set()
             worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
@@ -206,8 +216,8 @@ class Pipeline:
 
     def _ahead(
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
-    ) -> Iterator[_Decoded[T]]:
-        """Results of `decode`, in order, computed a few items ahead."""
+    ) -> Iterator[_Decoded[T] | None]:
+        """Results of `decode`, in order, computed a few items ahead; None after the last."""
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="decode")
         futures: deque[Future[_Decoded[T]]] = deque()
         pieces = iter(work)
@@ -219,6 +229,7 @@ class Pipeline:
                         break
                     futures.append(pool.submit(decode, piece))
                 if not futures:
+                    yield None
                     return
                 yield self._result(futures.popleft())
         finally:
@@ -236,27 +247,6 @@ class Pipeline:
         self._idle_since = time.perf_counter()
         self.timings.encode += self._idle_since - start
         return rows
-
-    def _finished(self, waiting: deque[_Decoded[T]]) -> Iterator[Done[T]]:
-        while waiting and all(row is not None for row in waiting[0].rows):
-            done = waiting.popleft()
-            if done.media is None:
-                yield Done(done.subject, done.gif_id, error=done.error)
-                continue
-            frames = done.media.frames
-            yield Done(
-                done.subject,
-                done.gif_id,
-                Facts(
-                    done.media.n_frames, done.media.duration_ms, done.media.width, done.media.height
-                ),
-                GifFrames(
-                    done.gif_id,
-                    np.array([frame.index for frame in frames], np.int32),
-                    np.array([frame.time_ms for frame in frames], np.int32),
-                    np.stack([row for row in done.rows if row is not None]),
-                ),
-            )
 
 
 class _Batches(Generic[T]):
@@ -285,28 +275,24 @@ class _Batches(Generic[T]):
             self._homes[digest] = [(decoded, number)]
             self._batch[digest] = pixels
             if len(self._batch) == BATCH_SIZE:
-                self._send()
+                self._swap()
 
     def finish(self) -> None:
         """Encode the last, incomplete batch and fill all rows."""
-        if self._batch:
-            self._send()
-        self._hand_out()
+        self._swap()
+        self._swap()
 
-    def _send(self) -> None:
-        self._hand_out()
-        self._encoding = list(self._batch), self._start(list(self._batch.values()))
-        self._batch = {}
-
-    def _hand_out(self) -> None:
-        """Wait for the batch being encoded, if there is one, and fill its rows."""
-        if self._encoding is None:
-            return
-        digests, future = self._encoding
+    def _swap(self) -> None:
+        """Fill the rows of the batch being encoded, then have the other one encoded."""
+        if self._encoding:
+            digests, future = self._encoding
+            for digest, row in zip(digests, self._result(future), strict=True):
+                self._known[digest] = row
+                for decoded, number in self._homes.pop(digest):
+                    decoded.rows[number] = row
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         self._encoding = None
-        for digest, row in zip(digests, self._result(future), strict=True):
-            self._known[digest] = row
-            for decoded, number in self._homes.pop(digest):
-                decoded.rows[number] = row
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        if self._batch:
+            self._encoding = list(self._batch), self._start(list(self._batch.values()))
+            self._batch = {}

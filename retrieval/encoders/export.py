@@ -25,12 +25,7 @@ import torch
 
 from retrieval.encoders.base import probe_pixels
 from retrieval.encoders.open_clip import OpenClipEncoder
-from retrieval.encoders.openvino import (
-    DESCRIPTION,
-    FORMAT_VERSION,
-    TOWERS,
-    ExportedEncoder,
-)
+from retrieval.encoders.openvino import DESCRIPTION, FORMAT_VERSION, TOWERS, ExportedEncoder
 from retrieval.encoders.shared_weights import share_weights
 from retrieval.encoders.tokenizer import CLEANERS, Tokens, TokenSettings, clip_tokenizer
 from retrieval.encoders.weights import quiet

@@ -19,11 +19,7 @@ import numpy as np
 from retrieval.encoders.base import BATCH_SIZE, Pixels, batches, probe_pixels
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.encoders.emoji_text import spell_out
-from retrieval.encoders.precision import (
-    PrecisionMeasurement,
-    cached_precision,
-    measure_precision,
-)
+from retrieval.encoders.precision import PrecisionMeasurement, cached_precision, measure_precision
 from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.weights import load_checkpoint, quiet, resolve_checkpoint
 from retrieval.errors import CheckpointError

@@ -18,20 +18,9 @@ from typing import IO, Any
 import numpy as np
 
 from retrieval.errors import SourceError
-from retrieval.hub import (
-    sha256_of,
-)
-from retrieval.library.catalog import (
-    Record,
-    count_licenses,
-    write_catalog,
-)
-from retrieval.library.embeddings import (
-    ROWS_PER_SHARD,
-    GifFrames,
-    gif_means,
-    write_shard,
-)
+from retrieval.hub import sha256_of
+from retrieval.library.catalog import Record, count_licenses, write_catalog
+from retrieval.library.embeddings import ROWS_PER_SHARD, GifFrames, gif_means, write_shard
 from retrieval.library.faiss_index import VectorIndex, map_vectors
 from retrieval.library.index_plan import KIND, IndexPlan, plan_index
 from retrieval.library.manifest import (
