@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.paths import user_cache
+from retrieval.paths import user_cache, write_json
 
 SAME_EMBEDDING = 0.995  # least cosine of a bfloat16 embedding to its float32 one
 MIN_SPEEDUP = 1.05  # medians of the same program differ by up to 4 % from run to run
@@ -113,7 +113,7 @@ def cached_precision(
     if known is None:
         known = measure()
         with suppress(OSError):
-            _write(file, known)
+            write_json(file, asdict(known))
     return known
 
 
@@ -143,10 +143,3 @@ def _read(file: Path) -> PrecisionMeasurement | None:
         return known if valid and min(values) > -1.1 else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-
-
-def _write(file: Path, measurement: PrecisionMeasurement) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(asdict(measurement)), encoding="utf-8")
-    partial.replace(file)
