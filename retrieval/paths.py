@@ -1,4 +1,4 @@
-"""Folders of the project and of the user, and looking at or replacing a file in them."""
+"""Folders of the project and of the user, and looking at or replacing a file in them.
 
 ROOT is the checkout; in an installed package, it is the folder that the wheel carries instead
 (pyproject.toml): the page, the starter library, data/ and space/, without tests and training.

@@ -80,9 +80,8 @@ class DatasetSource(Source):
         ranked: list[tuple[int, int, str]] = []
         for name, feature in self._features.items():
             kind = _kind(name, feature)
-            order = MEDIA_COLUMNS.index(name) if name in MEDIA_COLUMNS else len(MEDIA_COLUMNS)
             if kind is not None:
-                ranked.append((kind, order, name))
+                ranked.append((kind, [*MEDIA_COLUMNS, name].index(name), name))
         if not ranked:
             raise SourceError(
                 f"The data set {self._name} has no column of pictures, only "

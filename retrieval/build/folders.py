@@ -181,9 +181,8 @@ def read_descriptions(folder: Path) -> dict[str, dict[str, Any]]:
 def _described(lines: Lines, suffix: str) -> dict[str, dict[str, Any]]:
     """Descriptions by file name; ValueError with the invalid line."""
     found = {}
-    rows = (
-        map(json.loads, filter(str.strip, lines)) if suffix == ".jsonl" else csv.DictReader(lines)
-    )
+    filled = map(json.loads, filter(str.strip, lines))
+    rows = filled if suffix == ".jsonl" else csv.DictReader(lines)
     try:
         for row in rows:
             if not isinstance(row, dict):

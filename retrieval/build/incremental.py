@@ -45,7 +45,6 @@ class IncrementalRun:
         encoder: Encoder,
         state: BuildState,
         previous: PreviousBuild,
-        *,
         frames: int,
         limits: Limits,
         keep_downloads: bool,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -107,6 +107,16 @@ def clean(value: Any) -> str:
     if value is None or value != value:
         return ""
     return " ".join(str(value).encode("utf-8", "replace").decode().split())
+
+
+def listed(names: Sequence[str], n: int, separator: str = ", ") -> str:
+    """The first n names, and the number of further ones.
+
+    >>> listed(["a.gif", "b.gif", "c.gif"], 2)
+    'a.gif, b.gif and 1 more'
+    """
+    more = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return separator.join(names[:n]) + more
 
 
 def title_of(address: str) -> str:

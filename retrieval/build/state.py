@@ -75,6 +75,7 @@ class FileState:
 
 _FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
 _GIF_COLUMNS = "gif_id, n_frames, duration_ms, width, height, frame_indices, times_ms, vectors"
+_DTYPES = ("<i4", "<i4", "<f4")  # of the last three
 _SCHEMA = {
     "settings": "CREATE TABLE settings (value)",
     "files": f"CREATE TABLE files ({_FILE_COLUMNS}, digest, PRIMARY KEY (key))",
@@ -98,7 +99,15 @@ class BuildState:
         self.downloads = KeptDownloads(self.folder / DOWNLOADS)
         self._n_frames = 0  # since the last commit
         self._settings = json.dumps({"format": FORMAT_VERSION, **settings}, sort_keys=True)
-        self._lock = self._acquire_lock(out)
+        if not is_regular(self.folder / LOCK):
+            remove(self.folder / LOCK)
+        self._lock = FileLock(self.folder / LOCK, timeout=0)  # follows no symbolic link
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BundleError(
+                f"Another build is writing {out}. Wait for it, or give another --out."
+            ) from error
         try:
             damage = self._remove_misplaced()
             with self._as_os_errors():
@@ -122,19 +131,6 @@ class BuildState:
             self._db.commit()
         self._db.close()
         self._lock.release()
-
-    def _acquire_lock(self, out: Path) -> FileLock:
-        file = self.folder / LOCK
-        if not is_regular(file):
-            remove(file)
-        lock = FileLock(file, timeout=0)  # follows no symbolic link
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise BundleError(
-                f"Another build is writing {out}. Wait for it, or give another --out."
-            ) from error
-        return lock
 
     def _remove_misplaced(self) -> dict[str, str]:
         """Move folders, links and pipes out of the places of files: name → reason."""
@@ -221,19 +217,14 @@ class BuildState:
     ) -> None:
         """Record the outcome of a file, with its embeddings if they are new.
 
-        They are stored as little-endian int32 and float32, and committed within COMMIT_S.
+        They are committed within COMMIT_S.
         """
         with self._as_os_errors():
             self._insert("files", astuple(state))
             if frames is not None and facts is not None:
-                blobs = [
-                    np.ascontiguousarray(values, dtype).tobytes()
-                    for values, dtype in (
-                        (frames.frame_indices, "<i4"),
-                        (frames.times_ms, "<i4"),
-                        (frames.vectors, "<f4"),
-                    )
-                ]
+                arrays = (frames.frame_indices, frames.times_ms, frames.vectors)
+                ordered = map(np.ascontiguousarray, arrays, _DTYPES)
+                blobs = (array.tobytes() for array in ordered)
                 self._insert("gifs", (frames.gif_id, *astuple(facts), *blobs))
                 self.unfinished[frames.gif_id] = facts
                 self._n_frames += len(frames)
@@ -265,14 +256,8 @@ class BuildState:
         *values, digest = row or (None,)
         if digest != _digest(values):
             raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
-        indices, times, vectors = values[5:]
-        frame_indices = np.frombuffer(indices, "<i4")
-        return GifFrames(
-            gif_id,
-            frame_indices,
-            np.frombuffer(times, "<i4"),
-            np.frombuffer(vectors, "<f4").reshape(len(frame_indices), -1),
-        )
+        indices, times, vectors = map(np.frombuffer, values[5:], _DTYPES)
+        return GifFrames(gif_id, indices, times, vectors.reshape(len(indices), -1))
 
     def finish(self, keys: Iterable[str]) -> None:
         """Keep the state of these keys only; the bundle now holds all embeddings.

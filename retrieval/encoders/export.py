@@ -14,7 +14,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -232,7 +232,9 @@ def _write_tokenizer(
 ) -> tuple[TokenSettings, str]:
     """Its settings and its file (relative to `out`); compared with open_clip's on samples."""
     theirs = encoder.tokenizer
-    clean = next((name for name in CLEANERS if _cleans_alike(theirs.clean_fn, name)), None)
+    texts = (*SAMPLE_TEXTS, "A_B, c!  D")
+    cleaned = [theirs.clean_fn(text) for text in texts]
+    clean = next((name for name, ours in CLEANERS.items() if [*map(ours, texts)] == cleaned), None)
     inner: Any = getattr(theirs, "tokenizer", None)
     backend = getattr(inner, "backend_tokenizer", None)
     file = "tokenizer.json"
@@ -257,19 +259,13 @@ def _write_tokenizer(
             "clip", clean, theirs.context_length, 0, theirs.sot_token_id, theirs.eot_token_id
         )
     if settings is not None:
-        ours = Tokens(out / file, settings)
-        if all(
-            np.array_equal(ours([text]), encoder.tokenize([text]).numpy()) for text in SAMPLE_TEXTS
-        ):
+        ours, their = Tokens(out / file, settings), encoder.tokenize
+        if all(np.array_equal(ours([text]), their([text]).numpy()) for text in SAMPLE_TEXTS):
             return settings, file
     raise CheckpointError(
         f"The tokenizer of {encoder.label} ({type(theirs).__name__}) cannot be exported. The "
         f"checkpoint can still be used with torch: --runtime torch"
     )
-
-
-def _cleans_alike(clean: Callable[[str], str], name: str) -> bool:
-    return all(clean(text) == CLEANERS[name](text) for text in (*SAMPLE_TEXTS, "A_B, c!  D"))
 
 
 def _fits_half(weight: torch.Tensor) -> bool:

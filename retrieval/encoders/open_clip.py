@@ -129,7 +129,7 @@ class OpenClipEncoder:
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
 
-        def features(batch: Pixels) -> torch.Tensor:
+        def features(batch: Sequence[np.ndarray]) -> Any:
             raw = self._torch.from_numpy(np.stack(batch)).to(self._device)  # (b, h, w, 3)
             values = raw.permute(0, 3, 1, 2).float().div(255)
             values = values.sub_(self._mean).div_(self._std)
@@ -146,7 +146,7 @@ class OpenClipEncoder:
         mini) is cut there, as open_clip does.
         """
 
-        def features(batch: Sequence[str]) -> torch.Tensor:
+        def features(batch: Sequence[str]) -> Any:
             return self.model.encode_text(self.tokenize(batch).to(self._device))
 
         return self._unit_rows(features, texts)

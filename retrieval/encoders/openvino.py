@@ -92,8 +92,7 @@ class ExportedEncoder:
             _check_files(folder, described["files"])
         self.fingerprint: str = described["parent"]
         self.dim: int = described["dim"]
-        lists = described["preprocess"].items()
-        self.prepare = Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in lists})
+        self.prepare = Preprocess.read(described["preprocess"])
         self._tokens = Tokens(
             folder / described["tokenizer_file"], TokenSettings(**described["tokenizer"])
         )

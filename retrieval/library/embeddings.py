@@ -113,6 +113,12 @@ def write_shard(gifs: Iterable[GifFrames], dim: int, path: Path) -> None:
     pq.write_table(pa.table(columns, names=SCHEMA_NAMES), path, compression="zstd")
 
 
+def read_shard(path: Path) -> FrameEmbeddings:
+    """Return one shard's rows, without the GIFs that they belong to."""
+    table = pq.read_table(path, columns=list(SCHEMA_NAMES[1:]))
+    return _rows_of(table, np.zeros(len(table), np.int32))
+
+
 def shards_in(folder: Path) -> list[Path]:
     """The shards, in the order of their rows."""
     return sorted(folder.glob("part-*.parquet"))
@@ -208,8 +214,7 @@ class ShardStore:
     def __getitem__(self, gif_id: str) -> GifFrames:
         shard, start, stop = self._where[gif_id]
         if shard not in self._open:
-            table = pq.read_table(self._paths[shard], columns=list(SCHEMA_NAMES[1:]))
-            self._open[shard] = _rows_of(table, np.zeros(len(table), np.int32))
+            self._open[shard] = read_shard(self._paths[shard])
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)
         self._open.move_to_end(shard)

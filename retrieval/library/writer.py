@@ -13,14 +13,20 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from retrieval.errors import SourceError
 from retrieval.hub import sha256_of
 from retrieval.library.catalog import Record, count_licenses, write_catalog
-from retrieval.library.embeddings import ROWS_PER_SHARD, GifFrames, gif_means, write_shard
+from retrieval.library.embeddings import (
+    ROWS_PER_SHARD,
+    GifFrames,
+    gif_means,
+    read_shard,
+    write_shard,
+)
 from retrieval.library.faiss_index import VectorIndex, map_vectors
 from retrieval.library.index_plan import KIND, IndexPlan, plan_index
 from retrieval.library.manifest import (
@@ -75,27 +81,35 @@ class BundleWriter:
         (n_gifs,). The embeddings are float32 in memory if they are few; otherwise they are
         also written to frames.f16, and returned as float16 memory-mapped from there.
         """
-        frames = _Frames(self._partial / FRAMES, self._dim)
+        few = [np.zeros((0, self._dim), np.float32)]  # empty again once they are too many
         pending: list[GifFrames] = []
-        starts, n_rows, n_pending, n_shards = [], 0, 0, 0
-        with frames:
-            for gif in gifs:
-                starts.append(n_rows)
-                frames.append(gif.vectors)
-                pending.append(gif)
-                n_rows += len(gif)
-                n_pending += len(gif)
-                if n_pending >= ROWS_PER_SHARD:
-                    write_shard(pending, self._dim, self._shard(n_shards))
-                    pending, n_pending, n_shards = [], 0, n_shards + 1
-        if pending or not n_shards:
-            write_shard(pending, self._dim, self._shard(n_shards))
-        self._vectors, self._starts = frames.vectors(), np.array(starts, np.int64)
+        shards: list[Path] = []
+        starts, n_rows, n_pending = [], 0, 0
+
+        def write_pending() -> None:
+            shards.append(self._partial / EMBEDDINGS / f"part-{len(shards):05}.parquet")
+            write_shard(pending, self._dim, shards[-1])
+
+        for gif in gifs:
+            starts.append(n_rows)
+            few.append(gif.vectors)
+            pending.append(gif)
+            n_rows += len(gif)
+            n_pending += len(gif)
+            if n_rows * self._dim > MAX_COMPONENTS_IN_MEMORY:
+                few.clear()
+            if n_pending >= ROWS_PER_SHARD:
+                write_pending()
+                pending, n_pending = [], 0
+        if pending or not shards:
+            write_pending()
+        self._starts = np.array(starts, np.int64)
+        if few:
+            self._vectors = np.concatenate(few)
+        else:
+            self._vectors = self._write_half(FRAMES, (read_shard(f).vectors for f in shards))
         self._counts = {"n_gifs": len(starts), "n_frames": n_rows}
         return self._vectors, self._starts
-
-    def _shard(self, number: int) -> Path:
-        return self._partial / EMBEDDINGS / f"part-{number:05}.parquet"
 
     def write_index(self, kind: str = "auto", pooling: str = DEFAULT_POOLING) -> IndexPlan:
         """Build the index: of GIF means, or of frames if the best frame is pooled."""
@@ -176,36 +190,3 @@ class BundleWriter:
                 known = self._hashes.get(name) or sha256_of(file)
                 facts[name] = {"bytes": file.stat().st_size, "sha256": known}
         return facts
-
-
-class _Frames:
-    """Collects frame embeddings: in memory while they are few, then in a float16 file."""
-
-    def __init__(self, path: Path, dim: int):
-        self._path, self._dim = path, dim
-        self._pending: list[np.ndarray] = []
-        self._n_components = 0
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> _Frames:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def append(self, vectors: np.ndarray) -> None:
-        self._pending.append(vectors)
-        self._n_components += vectors.size
-        if not self._file and self._n_components > MAX_COMPONENTS_IN_MEMORY:
-            self._file = self._path.open("wb")
-        if self._file:
-            for block in self._pending:
-                self._file.write(block.astype(np.float16).data)
-            self._pending = []
-
-    def vectors(self) -> np.ndarray:
-        """Return all of them, (n, dim), float32 in memory or float16 memory-mapped."""
-        if self._file:
-            return map_vectors(self._path, self._dim)
-        return np.concatenate([np.zeros((0, self._dim), np.float32), *self._pending])

@@ -27,7 +27,6 @@ from retrieval.media.formats import (
     count_mp4_samples,
     count_units,
     gif_standalone_frames,
-    is_cut_mp4,
     is_only_extensions,
     media_suffix,
     webp_delays_ms,
@@ -139,8 +138,6 @@ def _open_stream(data: bytes, budget: Budget) -> Iterator[Opened]:
     limits = budget.limits
     is_gif = data[:3] == b"GIF"
     standalone = gif_standalone_frames(data, limits.max_frames + 1) if is_gif else []
-    if is_cut_mp4(data):
-        raise EOFError("the file ends in the middle of a frame")
     check("max_samples", count_mp4_samples(data), MAX_MP4_SAMPLES)
     if not is_gif:
         # ffmpeg decodes some frames of a film as it opens it. So everything is checked
