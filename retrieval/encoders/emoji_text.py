@@ -19,9 +19,8 @@ def spell_out(text: str) -> str:
     >>> spell_out("I got the job 🎉")
     'I got the job party popper'
     """
-    named = emoji.replace_emoji(_SKIN_TONES.sub("", text), lambda char, data: _name(data))
+    named = emoji.replace_emoji(
+        _SKIN_TONES.sub("", text),
+        lambda char, data: f" {data['en'].strip(':').replace('_', ' ')} ",
+    )
     return named if named == text else " ".join(named.split())
-
-
-def _name(data: dict[str, str]) -> str:
-    return f" {data['en'].strip(':').replace('_', ' ')} "

@@ -57,7 +57,9 @@ class OpenClipEncoder:
             self.model, _, self.tokenizer = load_checkpoint(resolved)
         self.model.eval()
         self.spells_out_emoji = _has_unknown_emoji(self.tokenizer)
-        self.trailing_pad = _trailing_pad(self.model)
+        # The padding token of a masked (Hugging Face) text tower, None for open_clip's own.
+        text_config = getattr(getattr(self.model, "text", None), "config", None)
+        self.trailing_pad = getattr(text_config, "pad_token_id", None)
         self.fingerprint = _fingerprint(self.model)
         try:
             self.prepare = Preprocess.of(get_model_preprocess_cfg(self.model))
@@ -193,12 +195,6 @@ def _has_unknown_emoji(tokenizer: Any) -> bool:
     inner = getattr(tokenizer, "tokenizer", None)
     unknown = getattr(inner, "unk_token_id", None)
     return unknown is not None and bool((tokenizer(["🎉"]) == unknown).any())
-
-
-def _trailing_pad(model: Any) -> int | None:
-    """The padding token of a masked (Hugging Face) text tower, None for open_clip's own."""
-    config = getattr(getattr(model, "text", None), "config", None)
-    return getattr(config, "pad_token_id", None)
 
 
 def _fingerprint(model: Any) -> str:

@@ -71,7 +71,10 @@ def plan_index(n: int, dim: int, kind: str = "auto") -> IndexPlan:
         kind = KIND if n * dim <= FLAT_COMPONENTS else "rabitq" if fits_codes else "ivf-rabitq"
     if kind not in KINDS:
         raise IndexKindError(f"Unknown index kind {kind!r}; choose auto or {', '.join(KINDS)}.")
-    lists, nprobe, recall = _lists(n), _nprobe(n), _expected_recall(kind, n)
+    lists, nprobe = _lists(n), _nprobe(n)
+    # The lower of the two recalls at the measured size nearest by ratio.
+    measured = MEASURED[kind]
+    recall = min(measured[min(measured, key=lambda size: max(size / n, n / size))])
     # RaBitQ's error goes with 1/√dim, and neighbours draw nearer as n grows.
     growth = max(1.0, 512 / dim) ** 0.5 * max(1.0, n / CANDIDATES_UP_TO) ** 0.5
     candidates = round(CANDIDATES * growth)
@@ -113,16 +116,9 @@ def _nprobe(n: int) -> int:
     return max(1, min(_lists(n), round(_lists(n) * 0.125 * (1e6 / n) ** 0.2)))
 
 
-def _expected_recall(kind: str, n: int) -> float:
-    """Return the lower of the two recalls at the measured size nearest by ratio."""
-    if kind == "flat":
-        return 1.0
-    measured = MEASURED[kind]
-    return min(measured[min(measured, key=lambda size: max(size / n, n / size))])
-
-
 # recall@10 as measured, by number of vectors: for held-out frames, for text-like queries.
 MEASURED: Mapping[str, Mapping[int, tuple[float, float]]] = {
+    "flat": {1: (1.0, 1.0)},  # exact at any size
     "rabitq": {125_000: (0.999, 0.996)},
     "ivf-rabitq": {
         10_000: (0.993, 0.992),

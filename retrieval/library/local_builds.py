@@ -34,7 +34,7 @@ def register_build(
     bundle = str(out.resolve())
     try:
         if folders:
-            write_json(_file_of(sha256), {"bundle": bundle, "folders": sorted(folders)})
+            write_json(_builds() / f"{sha256}.json", {"bundle": bundle, "folders": sorted(folders)})
         for file in _builds().glob("*.json"):
             with suppress(ValueError, KeyError, TypeError):
                 is_kept = folders and file.stem == sha256
@@ -68,7 +68,7 @@ def media_folders(records: Iterable[Record], source_folder: Path | None = None) 
 
 def folders_of(sha256: str) -> tuple[str, ...]:
     """Return the folders registered for the catalogue with this hash; none if built elsewhere."""
-    file = _file_of(sha256)
+    file = _builds() / f"{sha256}.json"
     try:
         return _read(file, file.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
@@ -82,7 +82,3 @@ def _read(file: Path, changed_ns: int) -> tuple[str, ...]:
 
 def _builds() -> Path:
     return user_state() / "builds"
-
-
-def _file_of(sha256: str) -> Path:
-    return _builds() / f"{sha256}.json"

@@ -168,25 +168,22 @@ class BundleWriter:
         if manifest.pooling != self._pooling:
             raise ValueError(f"the index was written for pooling {self._pooling}")
         del self._vectors
+        files = {}
+        for file in sorted(self._partial.rglob("*")):
+            if file.is_file() and file.name != MARKER:
+                name = file.relative_to(self._partial).as_posix()
+                known = self._hashes.get(name) or sha256_of(file)
+                files[name] = {"bytes": file.stat().st_size, "sha256": known}
         manifest = replace(
             manifest,
             dim=self._dim,
             index_kind=self._plan.kind,
             index_rows=INDEX_ROWS[manifest.pooling],
             index_parameters=dict(self._plan.parameters),
-            files=self._file_facts(),
+            files=files,
             **self._counts,
         )
         text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
         (self._partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
         self._staged.commit()
         return manifest
-
-    def _file_facts(self) -> dict[str, dict[str, Any]]:
-        facts = {}
-        for file in sorted(self._partial.rglob("*")):
-            if file.is_file() and file.name != MARKER:
-                name = file.relative_to(self._partial).as_posix()
-                known = self._hashes.get(name) or sha256_of(file)
-                facts[name] = {"bytes": file.stat().st_size, "sha256": known}
-        return facts
