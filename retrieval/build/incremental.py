@@ -130,11 +130,17 @@ class IncrementalRun:
             task = Task(number, item, known, FileState(key))
             self.keys.append(key)
             if item.path:
+                version = -1, -1
                 with suppress(OSError):  # reading it will say why
-                    task.state = FileState(key, "", "", *version_of(item.path))
-                # A file of the last bundle itself may have other bytes in spite of its times.
-                is_current = known and task.state.is_unchanged_since(known)
-                if known and is_current and not self._previous.is_damaged(item.path, known.gif_id):
+                    version = version_of(item.path)
+                task.state = FileState(key, "", "", *version)
+                if (
+                    known
+                    and version == (known.size_bytes, known.modified_ns)
+                    and version[1] >= 0
+                    # A file of the last bundle itself may have other bytes in spite of its times.
+                    and not self._previous.is_damaged(item.path, known.gif_id)
+                ):
                     if known.reason:
                         self._skipped.append((number, Skipped(item.name, known.reason)))
                         self._count()

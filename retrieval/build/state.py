@@ -67,11 +67,6 @@ class FileState:
     etag: str = ""  # this and the next: version of an address
     last_modified: str = ""
 
-    def is_unchanged_since(self, earlier: FileState) -> bool:
-        """Whether a file has the size and modification time of its earlier state."""
-        version, before = ((s.size_bytes, s.modified_ns) for s in (self, earlier))
-        return self.modified_ns >= 0 and version == before
-
 
 _FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
 _GIF_COLUMNS = "gif_id, n_frames, duration_ms, width, height, frame_indices, times_ms, vectors"

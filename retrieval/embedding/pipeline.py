@@ -24,7 +24,7 @@ import numpy as np
 from retrieval.encoders import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
 from retrieval.library import GifFrames
-from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Media, Stop, convert_media
+from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Stop, convert_media
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,12 @@ class Done(Generic[T]):
 
 @dataclass
 class _Decoded(Generic[T]):
-    subject: T
-    gif_id: str = ""
-    media: Media[np.ndarray] | None = None
-    error: MediaError | None = None
-    rows: list[np.ndarray | None] = field(default_factory=list)
+    """A result, and the pictures whose embeddings are still to be written to its vectors."""
 
-    def done(self) -> Done[T]:
-        if self.media is None:
-            return Done(self.subject, self.gif_id, error=self.error)
-        media, frames = self.media, self.media.frames
-        facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
-        indices = np.array([frame.index for frame in frames], np.int32)
-        times_ms = np.array([frame.time_ms for frame in frames], np.int32)
-        vectors = np.stack([row for row in self.rows if row is not None])
-        embedded = GifFrames(self.gif_id, indices, times_ms, vectors)
-        return Done(self.subject, self.gif_id, facts, embedded)
+    done: Done[T]
+    pictures: list[np.ndarray] = field(default_factory=list)
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    n_missing: int = 0
 
 
 class Pipeline:
@@ -154,14 +144,14 @@ class Pipeline:
             try:
                 data = piece.read()
             except MediaError as error:
-                return _Decoded(piece.subject, error=error)
+                return _Decoded(Done(piece.subject, error=error))
             if isinstance(data, str):
-                return _Decoded(piece.subject, data)
+                return _Decoded(Done(piece.subject, data))
             gif_id = hashlib.sha256(data).hexdigest()
             if piece.keep and data:
                 piece.keep(gif_id, data)
             if is_known(gif_id) or gif_id in claimed:
-                return _Decoded(piece.subject, gif_id)
+                return _Decoded(Done(piece.subject, gif_id))
             claimed.add(gif_id)
             with self._decoding:
                 busy = time.thread_time()
@@ -170,17 +160,22 @@ class Pipeline:
                         data, self._encoder.prepare, self._frames, self._limits, stop
                     )
                 except MediaError as error:
-                    return _Decoded(piece.subject, gif_id, error=error)
+                    return _Decoded(Done(piece.subject, gif_id, error=error))
                 except RetrievalError:
                     raise
                 except Exception as error:
                     # Not an error of the decoders, so a later version or more memory may
                     # help: the file is tried again next time.
                     reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
-                    return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
+                    return _Decoded(Done(piece.subject, gif_id, error=UnavailableError(reason)))
                 finally:
                     self.timings.decode += time.thread_time() - busy
-            return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
+            facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
+            places = np.array([(frame.index, frame.time_ms) for frame in media.frames], np.int32)
+            vectors = np.empty((len(places), self._encoder.dim), np.float32)
+            frames = GifFrames(gif_id, places[:, 0], places[:, 1], vectors)
+            done = Done(piece.subject, gif_id, facts, frames)
+            return _Decoded(done, [frame.image for frame in media.frames], vectors, len(vectors))
 
         self._idle_since = time.perf_counter()
         waiting: deque[_Decoded[T]] = deque()  # not yet completely encoded, in order
@@ -192,12 +187,12 @@ class Pipeline:
             for decoded in self._ahead(decode, work):
                 if decoded is not None:
                     waiting.append(decoded)
-                    for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
-                        batches.add(decoded, number, frame.image)
+                    for row, pixels in enumerate(decoded.pictures):
+                        batches.add(decoded, row, pixels)
                 if decoded is None or len(waiting) >= WAITING:
                     batches.finish()
-                while waiting and all(row is not None for row in waiting[0].rows):
-                    yield waiting.popleft().done()
+                while waiting and not waiting[0].n_missing:
+                    yield waiting.popleft().done
         finally:
             is_over.set()
             worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
@@ -263,16 +258,17 @@ class _Batches(Generic[T]):
         self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
         self._encoding: tuple[list[bytes], Future[np.ndarray]] | None = None
 
-    def add(self, decoded: _Decoded[T], number: int, pixels: np.ndarray) -> None:
-        """Fill row `number` of `decoded`, now or when its batch is encoded."""
+    def add(self, decoded: _Decoded[T], row: int, pixels: np.ndarray) -> None:
+        """Fill this row of `decoded`, now or when its batch is encoded."""
         digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
         if digest in self._known:
             self._known.move_to_end(digest)
-            decoded.rows[number] = self._known[digest]
+            decoded.vectors[row] = self._known[digest]
+            decoded.n_missing -= 1
         elif digest in self._homes:
-            self._homes[digest].append((decoded, number))
+            self._homes[digest].append((decoded, row))
         else:
-            self._homes[digest] = [(decoded, number)]
+            self._homes[digest] = [(decoded, row)]
             self._batch[digest] = pixels
             if len(self._batch) == BATCH_SIZE:
                 self._swap()
@@ -286,10 +282,11 @@ class _Batches(Generic[T]):
         """Fill the rows of the batch being encoded, then have the other one encoded."""
         if self._encoding:
             digests, future = self._encoding
-            for digest, row in zip(digests, self._result(future), strict=True):
-                self._known[digest] = row
-                for decoded, number in self._homes.pop(digest):
-                    decoded.rows[number] = row
+            for digest, vector in zip(digests, self._result(future), strict=True):
+                self._known[digest] = vector
+                for decoded, row in self._homes.pop(digest):
+                    decoded.vectors[row] = vector
+                    decoded.n_missing -= 1
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         self._encoding = None

@@ -83,13 +83,8 @@ class BundleWriter:
         """
         few = [np.zeros((0, self._dim), np.float32)]  # empty again once they are too many
         pending: list[GifFrames] = []
-        shards: list[Path] = []
+        folder, shards = self._partial / EMBEDDINGS, list[Path]()
         starts, n_rows, n_pending = [], 0, 0
-
-        def write_pending() -> None:
-            shards.append(self._partial / EMBEDDINGS / f"part-{len(shards):05}.parquet")
-            write_shard(pending, self._dim, shards[-1])
-
         for gif in gifs:
             starts.append(n_rows)
             few.append(gif.vectors)
@@ -99,10 +94,12 @@ class BundleWriter:
             if n_rows * self._dim > MAX_COMPONENTS_IN_MEMORY:
                 few.clear()
             if n_pending >= ROWS_PER_SHARD:
-                write_pending()
+                shards.append(folder / f"part-{len(shards):05}.parquet")
+                write_shard(pending, self._dim, shards[-1])
                 pending, n_pending = [], 0
         if pending or not shards:
-            write_pending()
+            shards.append(folder / f"part-{len(shards):05}.parquet")
+            write_shard(pending, self._dim, shards[-1])
         self._starts = np.array(starts, np.int64)
         if few:
             self._vectors = np.concatenate(few)
