@@ -133,8 +133,15 @@ class Downloader:
         with self._lock:
             if self._is_closed:
                 raise UnavailableError("the download was stopped")
-            if self._portal is None:
-                self._portal = self._start()
+            if self._portal is None:  # until the first fetch, as most builds download nothing
+                self._portal = self._stack.enter_context(start_blocking_portal())
+                self._client = httpx.AsyncClient(
+                    headers=_HEADERS,
+                    cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+                )
+                client = self._portal.wrap_async_context_manager(self._client)
+                self._stack.enter_context(client)
             future = self._portal.start_task_soon(self._retry, url, known, last)
             self._fetches.add(future)
         try:
@@ -144,17 +151,6 @@ class Downloader:
         finally:
             with self._lock:
                 self._fetches.discard(future)
-
-    def _start(self) -> BlockingPortal:
-        """Start the event loop; with the first fetch, as most builds download nothing."""
-        portal = self._stack.enter_context(start_blocking_portal())
-        self._client = httpx.AsyncClient(
-            headers=_HEADERS,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-        )
-        self._stack.enter_context(portal.wrap_async_context_manager(self._client))
-        return portal
 
     async def _retry(self, url: str, known: Fetched, last: bool) -> Fetched:
         for tried in range(1, self._retries + 2):

@@ -49,6 +49,8 @@ MAX_MP4_SAMPLES = 1_000_000
 # slices of 4000 × 4000 in 80 kB take it 6 s. A good film has one, and seldom more than 100.
 MAX_UNITS = {"h264": 500, "hevc": 500, "libdav1d": 64, "av1": 64}
 
+NO_PICTURE = "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
+
 # The upright position of each EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -105,7 +107,7 @@ def named_errors(limits: Limits) -> Iterator[None]:
             f"max_pixels is {limits.max_pixels:,} ({_decoding_reason(error)})"
         ) from error
     except UnidentifiedImageError as error:
-        raise _no_picture() from error
+        raise MediaError(NO_PICTURE) from error
     except MemoryError as error:
         raise UnavailableError("decoding it takes more memory than there is now") from error
     except Exception as error:
@@ -121,12 +123,6 @@ def _decoding_reason(error: BaseException) -> str:
     if isinstance(error, (ArithmeticError, AttributeError, LookupError, TypeError)):
         return f"{type(error).__name__} in the decoder"  # its text is for programmers
     return reason_of(error)[:200]
-
-
-def _no_picture() -> MediaError:
-    return MediaError(
-        "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
-    )
 
 
 @contextmanager
@@ -293,7 +289,7 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
     """A JPEG, PNG or WebP."""
     limits, kind = budget.limits, PILLOW_FORMATS.get(media_suffix(data))
     if kind is None:
-        raise _no_picture()
+        raise MediaError(NO_PICTURE)
     scans = count_jpeg_scans(data) if kind == "JPEG" else 1
     check("max_scans", scans, MAX_JPEG_SCANS)
     if kind == "PNG":
