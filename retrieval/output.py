@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from retrieval.errors import OutputError, StorageError
@@ -102,12 +103,9 @@ def suggest_output(folder: Path, owned: OwnedFiles) -> Path:
 def free_path(folder: Path) -> Path:
     """A path beside the folder that does not exist: NAME-index, NAME-index-2, …"""
     name = folder.name or folder.resolve().name or "reactions"
-    number = 1
-    while True:
-        free = folder.parent / f"{name}-index{f'-{number}' if number > 1 else ''}"
-        if not os.path.lexists(free):
-            return free
-        number += 1
+    endings = chain([""], (f"-{number}" for number in count(2)))
+    paths = (folder.parent / f"{name}-index{ending}" for ending in endings)
+    return next(path for path in paths if not os.path.lexists(path))
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -167,15 +165,13 @@ class StagedFolder:
         with suppress(OSError, OutputError):
             self._clear(old)
 
-    def _others_in(self, folder: Path) -> Iterator[str]:
-        """Relative names of files to carry over."""
-        owned = set(self._owned(folder) or ())
-        for name in _walk(folder):
-            if name not in owned or (self._kept and f"{name}/".startswith(f"{self._kept}/")):
-                yield name
-
     def _bring_along(self) -> None:
-        for name in self._others_in(self.out):
+        """Carry over the files that are not ours, and those below the kept folder."""
+        owned = set(self._owned(self.out) or ())
+        for name in _walk(self.out):
+            is_kept = self._kept and f"{name}/".startswith(f"{self._kept}/")
+            if name in owned and not is_kept:
+                continue
             if _is_free(self.path, name):
                 _link_or_copy(self.out, self.path, name)
             elif not _is_same(self.out / name, self.path / name):

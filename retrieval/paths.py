@@ -1,4 +1,4 @@
-"""Folders of the project and of the user.
+"""Folders of the project and of the user, and looking at or replacing a file in them.
 
 ROOT is the checkout; in an installed package, it is the folder that the wheel carries instead
 (pyproject.toml): the page, the starter library, data/ and space/, without tests and training.
@@ -6,6 +6,7 @@ ROOT is the checkout; in an installed package, it is the folder that the wheel c
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -30,6 +31,14 @@ def user_state() -> Path:
 def _user_folder(kind: str, default: str) -> Path:
     """This program's folder in an XDG base directory, https://specifications.freedesktop.org."""
     return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default) / NAME
+
+
+def write_json(file: Path, content: object) -> None:
+    """Replace a file in one of these folders at once; OSError if it cannot be written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(file)
 
 
 # Opening a named pipe waits for its other end, and reading a device may never end: look first.

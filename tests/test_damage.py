@@ -28,7 +28,7 @@ from retrieval.errors import BundleError, OutputError
 from retrieval.hub.verify import sha256_of
 from retrieval.library import bundle as bundles
 from retrieval.library.bundle import Bundle
-from retrieval.library.embeddings import GifFrames
+from retrieval.library.embeddings import GifFrames, ShardStore
 from retrieval.library.manifest import MANIFEST
 from retrieval.media import Facts
 
@@ -335,10 +335,10 @@ def test_embeddings_changed_while_a_build_runs_are_refused(tmp_path: Path):
     frames = GifFrames("0" * 64, row, row, np.ones((1, 3), np.float32))
     with state.BuildState(tmp_path / "b", {}) as work:
         work.add(state.FileState("a.gif", frames.gif_id), frames, Facts(1, 0, 16, 16))
-        assert work.frames_of(frames.gif_id).vectors.tolist() == [[1.0, 1.0, 1.0]]
+        assert work.frames_of(frames.gif_id, ShardStore()).vectors.tolist() == [[1.0, 1.0, 1.0]]
         work._db.execute("UPDATE gifs SET vectors = zeroblob(12)")
         with pytest.raises(OSError, match=r"state\.sqlite was changed during the build"):
-            work.frames_of(frames.gif_id)
+            work.frames_of(frames.gif_id, ShardStore())
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, fill_with_zeros, flip_bit, *DAMAGES[-5:-2]])

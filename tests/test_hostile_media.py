@@ -18,10 +18,9 @@ from PIL import Image
 from retrieval.build.build import build_index
 from retrieval.errors import MediaError, StoppedError
 from retrieval.media.decoders import MAX_JPEG_SCANS, MAX_MP4_SAMPLES
-from retrieval.media.facts import Facts
 from retrieval.media.formats import count_jpeg_scans, count_mp4_samples
 from retrieval.media.frames import convert_media, read_frames, read_media
-from retrieval.media.limits import Limits
+from retrieval.media.limits import Facts, Limits
 
 FILM_CODECS = {"libx264": "mp4", "libvpx-vp9": "webm", "libvpx": "webm", "mpeg4": "mp4"}
 

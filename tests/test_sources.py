@@ -22,8 +22,9 @@ from PIL import Image
 
 from retrieval.build.build import build_index
 from retrieval.build.folders import open_source
-from retrieval.build.items import Item, LeftOut, Source
+from retrieval.build.items import Item, Source
 from retrieval.build.report import as_text
+from retrieval.embedding import Skipped
 from retrieval.errors import SourceError
 
 
@@ -36,7 +37,7 @@ def caches_of_this_test(tmp_path_factory, monkeypatch):
 def left_out(source: Source) -> list[tuple[str, str]]:
     list(source)
     assert source.n_left_out == len(source.left_out)
-    return [(row.where, row.reason) for row in source.left_out]
+    return [(row.path, row.reason) for row in source.left_out]
 
 
 def save_webp(path: Path) -> Path:
@@ -340,7 +341,7 @@ def test_a_parquet_list_is_read_in_batches_and_only_its_known_columns(tmp_path: 
     assert len(items) == n - 1
     assert items[2_999 - 1].path == tmp_path / "2999.gif"
     assert items[0].described == {"title": "0", "tags": ("a", "b")}
-    assert [row.where for row in source.left_out] == ["list.parquet row 2500"]
+    assert [row.path for row in source.left_out] == ["list.parquet row 2500"]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".jsonl"])
@@ -371,7 +372,7 @@ def test_what_is_left_out_is_counted_beyond_what_is_listed(tmp_path: Path):
     source = open_source(tmp_path / "list.txt")
     assert list(source) == []
     assert (len(source.left_out), source.n_left_out) == (1_000, 1_500)
-    assert source.left_out[-1] == LeftOut(
+    assert source.left_out[-1] == Skipped(
         "list.txt line 1000", "ftp: cannot be fetched; expected http(s)://"
     )
     list(source)

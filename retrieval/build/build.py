@@ -77,38 +77,32 @@ def build_index(
         "frames": frames,
         "limits": asdict(limits),
     }
-    with (
-        storage_errors(out),
-        BuildState(out, settings, fresh=fresh) as state,
-    ):
+    with storage_errors(out), BuildState(out, settings, fresh=fresh) as state:
         recover(out, owned_files)
         previous = PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames)
-        run = IncrementalRun(
-            source,
-            encoder,
-            state,
-            previous,
-            frames=frames,
-            limits=limits,
-            keep_downloads=copy_media,
-        )
+        run = IncrementalRun(source, encoder, state, previous, frames, limits, copy_media)
         run.run(progress)
         ids = run.in_order()
         if not ids:
-            _raise_nothing(source, run)
+            first = "".join(f"; the first: {s.path}: {s.reason}" for s in run.skipped[:1])
+            raise SourceError(
+                f"None of the {len(run.skipped)} files in {source.label} could be read{first}"
+            )
         writing = time.monotonic()
         with BundleWriter(out, encoder.dim, kept=_folder_inside(source, out)) as writer:
-            vectors, starts = writer.write_embeddings(map(run.frames_of, ids))
+            vectors, starts = writer.write_embeddings(
+                state.frames_of(gif_id, previous.store) for gif_id in ids
+            )
             groups = previous.groups_of(ids)
             if groups is None or run.embedded:
                 groups = group(vectors, starts)
             plan = writer.write_index(index_kind, pooling)
             records = list(_records(run, ids, groups, copy_media))
-            if not copy_media:
-                _check_stay(records, out)
             writer.write_catalog(records)
             if copy_media:
                 _copy_media(writer, records, run, state.folder, source)
+            elif lost := next((r for r in records if Path(r.uri).is_relative_to(out)), None):
+                raise _takes_source_away(lost.places[0], out)
             n_near = int((groups != np.arange(len(ids))).sum())
             manifest = writer.finish(
                 Manifest(
@@ -176,13 +170,6 @@ def _folder_inside(source: Source, out: Path) -> Path | None:
     return folder if folder and folder.is_relative_to(out) else None
 
 
-def _check_stay(records: list[Record], out: Path) -> None:
-    """OutputError if a record refers to a file in the bundle that will be replaced."""
-    for record in records:
-        if Path(record.uri).is_relative_to(out):
-            raise _takes_source_away(record.places[0], out)
-
-
 def _takes_source_away(what: str, out: Path) -> OutputError:
     return OutputError(
         f"{what} lies inside {out}, where it would be lost when the bundle is replaced. Copy the "
@@ -195,13 +182,16 @@ def _records(
 ) -> Iterator[Record]:
     taken: set[str] = set()
     for gif_id, leader in zip(ids, groups.tolist(), strict=True):
-        item = run.first[gif_id].item
+        _, item = run.first[gif_id]
         described = {"title": item.name, **item.described}
         uri = item.uri
         if copy_media:
-            name = item.name
-            if name in taken or not _stays_inside(name):
-                name = gif_id[:16] + (item.suffix or _suffix(run.media_of(gif_id)))
+            name, parts = item.name, PurePosixPath(item.name).parts
+            is_plain = PurePosixPath(name).suffix and "://" not in name
+            if name in taken or not is_plain or {"/", ".."} & set(parts):
+                file = run.media_of(gif_id)  # an address may have no suffix
+                suffix = item.suffix or (media_suffix(file.read_bytes()) if file else "")
+                name = gif_id[:16] + suffix
             taken.add(name)
             uri = f"{MEDIA}/{name}"
         yield Record(
@@ -214,17 +204,6 @@ def _records(
         )
 
 
-def _suffix(file: Path | None) -> str:
-    """File suffix by content, for addresses without one."""
-    return media_suffix(file.read_bytes()) if file else ""
-
-
-def _stays_inside(name: str) -> bool:
-    """Whether a name is a plain file name: no address, no folders, no `..`."""
-    path = PurePosixPath(name)
-    return bool(path.suffix) and "://" not in name and not {"/", ".."} & set(path.parts)
-
-
 def _copy_media(
     writer: BundleWriter,
     records: list[Record],
@@ -235,7 +214,7 @@ def _copy_media(
     """Copy the media and their metadata into the new bundle, which can serve as a source."""
     for record in records:
         name = record.uri.removeprefix(f"{MEDIA}/")
-        file = run.media_of(record.id) or run.first[record.id].item.path
+        file = run.media_of(record.id) or run.first[record.id][1].path
         if file is None or not file.is_file():
             raise SourceError(f"{record.places[0]} is no longer there. Run it again.")
         writer.add_media(name, file, record.id)
@@ -245,15 +224,13 @@ def _copy_media(
                 writer.add_media(name, source.folder / name)
     else:
         described = work / METADATA
-        described.write_text("".join(map(_metadata_row, records)), encoding="utf-8")
+        with described.open("w", encoding="utf-8") as rows:
+            for record in records:
+                row = {"file_name": record.uri.removeprefix(f"{MEDIA}/")}
+                row |= {key: value for key in DESCRIBED if (value := getattr(record, key))}
+                rows.write(json.dumps(row, ensure_ascii=False) + "\n")
         writer.add_media(METADATA, described)
         described.unlink()
-
-
-def _metadata_row(record: Record) -> str:
-    row = {"file_name": record.uri.removeprefix(f"{MEDIA}/")}
-    row |= {key: value for key in DESCRIBED if (value := getattr(record, key))}
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _groups(records: list[Record]) -> Iterator[tuple[str, ...]]:
@@ -262,11 +239,3 @@ def _groups(records: list[Record]) -> Iterator[tuple[str, ...]]:
     for record in records:
         members.setdefault(record.group, []).append(record.places[0])
     return (tuple(names) for names in members.values() if len(names) > 1)
-
-
-def _raise_nothing(source: Source, run: IncrementalRun) -> None:
-    n, first = len(run.skipped), run.skipped[0] if run.skipped else None
-    raise SourceError(
-        f"None of the {n} files in {source.label} could be read"
-        f"{f'; the first: {first.path}: {first.reason}' if first else ''}"
-    )

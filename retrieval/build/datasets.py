@@ -80,9 +80,8 @@ class DatasetSource(Source):
         ranked: list[tuple[int, int, str]] = []
         for name, feature in self._features.items():
             kind = _kind(name, feature)
-            order = MEDIA_COLUMNS.index(name) if name in MEDIA_COLUMNS else len(MEDIA_COLUMNS)
             if kind is not None:
-                ranked.append((kind, order, name))
+                ranked.append((kind, [*MEDIA_COLUMNS, name].index(name), name))
         if not ranked:
             raise SourceError(
                 f"The data set {self._name} has no column of pictures, only "
@@ -130,7 +129,9 @@ class DatasetSource(Source):
                 raise ValueError("a path outside of the data set")
             if address == store and self._is_local:
                 return Item(name, address, described, path=Path(address), suffix=suffix)
-            data = _read_remote(address)
+            # On the Hub or inside an archive. A byte over the limit has it left out later.
+            with fsspec.open(address, "rb") as file:
+                data = file.read(Limits().max_bytes + 1)
         return Item(name, "", described, data=bytes(data), suffix=suffix or media_suffix(data))
 
     def _describe(self, row: Mapping[str, Any], title: str) -> dict[str, Any]:
@@ -169,15 +170,6 @@ def _class_names(feature: Any, value: Any) -> Any:
     if isinstance(inner, datasets.ClassLabel):
         return [inner.int2str(number) for number in values if number is not None and number >= 0]
     return value if all(isinstance(text, str) for text in values) else []
-
-
-def _read_remote(address: str) -> bytes:
-    """Read a file of a data set, on the Hub or inside an archive.
-
-    At most one byte over the limit is read; the file is then rejected like other large ones.
-    """
-    with fsspec.open(address, "rb") as file:
-        return bytes(file.read(Limits().max_bytes + 1))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -133,8 +133,15 @@ class Downloader:
         with self._lock:
             if self._is_closed:
                 raise UnavailableError("the download was stopped")
-            if self._portal is None:
-                self._portal = self._start()
+            if self._portal is None:  # until the first fetch, as most builds download nothing
+                self._portal = self._stack.enter_context(start_blocking_portal())
+                self._client = httpx.AsyncClient(
+                    headers=_HEADERS,
+                    cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+                )
+                client = self._portal.wrap_async_context_manager(self._client)
+                self._stack.enter_context(client)
             future = self._portal.start_task_soon(self._retry, url, known, last)
             self._fetches.add(future)
         try:
@@ -144,17 +151,6 @@ class Downloader:
         finally:
             with self._lock:
                 self._fetches.discard(future)
-
-    def _start(self) -> BlockingPortal:
-        """Start the event loop; with the first fetch, as most builds download nothing."""
-        portal = self._stack.enter_context(start_blocking_portal())
-        self._client = httpx.AsyncClient(
-            headers=_HEADERS,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-        )
-        self._stack.enter_context(portal.wrap_async_context_manager(self._client))
-        return portal
 
     async def _retry(self, url: str, known: Fetched, last: bool) -> Fetched:
         for tried in range(1, self._retries + 2):
@@ -175,7 +171,7 @@ class Downloader:
                     raise SilentHostError("the server does not answer")
                 timeouts = self._short if state.is_slow else self._timeouts
                 answer = await self._request(url, known, state, timeouts)
-                state.answered()
+                state.silent = 0
             if isinstance(answer, Fetched):
                 return answer
             url = answer
@@ -193,11 +189,11 @@ class Downloader:
                     "GET", url, headers=headers, timeout=timeouts.silence_s
                 )
                 async with stream as response:
-                    host.was_reached()
+                    host.unreached = 0
                     return await self._read(response, known, host)
         except TimeoutError as error:
             reason = f"took longer than {timeouts.total_s:g} s"
-            host.was_silent(reason)
+            host.count_failure(reason, reached=True)
             raise UnavailableError(reason) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise translate_error(error, host, timeouts) from error
@@ -209,11 +205,14 @@ class Downloader:
             return Fetched(None, etag or known.etag, last_modified or known.last_modified)
         if response.has_redirect_location:
             return urljoin(str(response.url), headers["Location"])
+        phrase = f"HTTP {status}"
+        with suppress(ValueError):  # in the standard's words, for the server's may be anything
+            phrase += f" {HTTPStatus(status).phrase}"
         if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _heed(host, _status_phrase(status), headers.get("Retry-After"))
-            raise _TransientError(_status_phrase(status))
+            _heed(host, phrase, headers.get("Retry-After"))
+            raise _TransientError(phrase)
         if status != HTTPStatus.OK:
-            raise MediaError(_status_phrase(status))
+            raise MediaError(phrase)
         return Fetched(await self._read_body(response), etag, last_modified)
 
     async def _read_body(self, response: httpx.Response) -> bytes:
@@ -255,11 +254,11 @@ def translate_error(
         return MediaError("the server's certificate is not valid")
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
         reason = "the server cannot be reached"
-        host.was_not_reached(reason)
+        host.count_failure(reason, reached=False)
         return _TransientError(reason)
     if isinstance(error, httpx.TimeoutException):
         reason = f"the server said nothing for {timeouts.silence_s:g} s"
-        host.was_silent(reason)
+        host.count_failure(reason, reached=True)
         return _SilentError(reason)
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError)):
         return MediaError("no valid address")
@@ -283,11 +282,3 @@ def _heed(host: Host, why: str, retry_after: str | None) -> None:
     except (ValueError, TypeError, OverflowError):
         return
     host.leave_alone(seconds, f"{why}, and the server asks to be left alone")
-
-
-def _status_phrase(status: int) -> str:
-    """As "HTTP 404 Not Found", in the standard's words, for the server's may be anything."""
-    try:
-        return f"HTTP {status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"HTTP {status}"

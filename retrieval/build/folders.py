@@ -9,18 +9,16 @@ import csv
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from retrieval.build.items import Item, LeftOut, Source, clean, describe, suffix_of, title_of
+from retrieval.build.items import Item, Source, clean, describe, suffix_of, title_of
 from retrieval.build.lists import LIST_SUFFIXES, Lines, ListSource
 from retrieval.errors import SourceError, reason_of
 from retrieval.library import DESCRIBED
 from retrieval.media import SUFFIXES
 from retrieval.paths import why_not_regular
-
-__all__ = ["Item", "LeftOut", "Source", "open_source", "read_descriptions"]
 
 DATASET = "dataset:"
 DESCRIPTIONS = ("metadata.jsonl", "metadata.csv")
@@ -76,7 +74,11 @@ class FolderSource(Source):
         self.folder = folder
         self.excluded = ""  # a folder inside that is no part of it: a bundle built there
         if next(_walk(folder, self._leave_out), None) is None:
-            raise _nothing_in(folder, self.left_out)
+            found = [f" {skipped.path}: {skipped.reason}." for skipped in self.left_out[:1]]
+            raise SourceError(
+                f"No media in {folder}: expected files that end in {', '.join(SUFFIXES)}."
+                f"{''.join(found)} Give a folder with GIFs in it."
+            )
         self.left_out, self.n_left_out = [], 0
         self._described = read_descriptions(folder)
 
@@ -98,14 +100,6 @@ class FolderSource(Source):
             yield Item(name, str(path), described, path=path, suffix=suffix_of(name))
         for name in sorted(unseen):
             self._leave_out(f"metadata: {clean(name)}", "described, but not in the folder")
-
-
-def _nothing_in(folder: Path, left_out: Sequence[LeftOut]) -> SourceError:
-    first = f" {left_out[0].where}: {left_out[0].reason}." if left_out else ""
-    return SourceError(
-        f"No media in {folder}: expected files that end in {', '.join(SUFFIXES)}.{first} "
-        f"Give a folder with GIFs in it."
-    )
 
 
 def _walk(
@@ -187,9 +181,8 @@ def read_descriptions(folder: Path) -> dict[str, dict[str, Any]]:
 def _described(lines: Lines, suffix: str) -> dict[str, dict[str, Any]]:
     """Descriptions by file name; ValueError with the invalid line."""
     found = {}
-    rows = (
-        map(json.loads, filter(str.strip, lines)) if suffix == ".jsonl" else csv.DictReader(lines)
-    )
+    filled = map(json.loads, filter(str.strip, lines))
+    rows = filled if suffix == ".jsonl" else csv.DictReader(lines)
     try:
         for row in rows:
             if not isinstance(row, dict):

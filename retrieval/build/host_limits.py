@@ -39,20 +39,15 @@ class Host:
     def is_slow(self) -> bool:
         return self.silent >= SLOW_AFTER
 
-    def was_reached(self) -> None:
-        self.unreached = 0
-
-    def was_not_reached(self, why: str) -> None:
-        self.unreached += 1
-        if self.unreached >= DOWN_AFTER:
-            self.leave_alone(DOWN_S, why)
-
-    def answered(self) -> None:
-        self.silent = 0
-
-    def was_silent(self, why: str) -> None:
-        self.silent += 1
-        if self.silent >= SLOW_AFTER + DOWN_AFTER:
+    def count_failure(self, why: str, *, reached: bool) -> None:
+        """Count a failed connection, or a timeout of a host that was reached."""
+        if reached:
+            self.silent += 1
+            is_down = self.silent >= SLOW_AFTER + DOWN_AFTER
+        else:
+            self.unreached += 1
+            is_down = self.unreached >= DOWN_AFTER
+        if is_down:
             self.leave_alone(DOWN_S, why)
 
 

@@ -7,7 +7,7 @@ in the state of a build that did not finish.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,6 @@ from retrieval.build.state import BuildState, FileState, version_of
 from retrieval.embedding import WORKERS, Done, Pipeline, Progress, Skipped, Work
 from retrieval.encoders import Encoder
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
-from retrieval.library import GifFrames
 from retrieval.media import Facts, Limits, read_bytes
 
 DOWNLOAD_WORKERS = 8  # they mostly wait; one server gets two requests at a time
@@ -29,32 +28,12 @@ DOWNLOAD_WORKERS = 8  # they mostly wait; one server gets two requests at a time
 
 @dataclass
 class Task:
-    """An item being worked on, and its current version."""
+    """An item being worked on."""
 
     number: int  # place in the source
     item: Item
     known: FileState | None  # from an earlier build
-    size_bytes: int = -1
-    modified_ns: int = -1
-    etag: str = ""
-    last_modified: str = ""
-
-    @property
-    def key(self) -> str:
-        return self.item.uri or self.item.name
-
-    def is_unchanged(self) -> bool:
-        """Whether a file has the size and modification time of its known state."""
-        known = self.known
-        return (
-            known is not None
-            and self.modified_ns >= 0
-            and (known.size_bytes, known.modified_ns) == (self.size_bytes, self.modified_ns)
-        )
-
-    def state(self, gif_id: str, reason: str = "") -> FileState:
-        version = self.size_bytes, self.modified_ns, self.etag, self.last_modified
-        return FileState(self.key, gif_id, reason, *version)
+    state: FileState  # its current version, as far as it is known, without an outcome
 
 
 class IncrementalRun:
@@ -66,7 +45,6 @@ class IncrementalRun:
         encoder: Encoder,
         state: BuildState,
         previous: PreviousBuild,
-        *,
         frames: int,
         limits: Limits,
         keep_downloads: bool,
@@ -86,12 +64,12 @@ class IncrementalRun:
         self._skipped: list[tuple[int, Skipped]] = []  # with the item's number
         self.notes: list[str] = []
         self.embedded: set[str] = set()  # ids that were embedded in this run
-        self.first: dict[str, Task] = {}  # id → the first item with these bytes
+        self.first: dict[str, tuple[int, Item]] = {}  # id → (number, first item with these bytes)
         self.places: dict[str, list[tuple[int, str]]] = {}  # id → (number, name) of all
         self.keys: list[str] = []  # of all items
         self.facts: dict[str, Facts] = {**previous.facts, **state.unfinished}
         self._undecided: list[tuple[Task, str]] = []
-        self._postponed: list[Task] = []  # of silent hosts, for the end
+        self._postponed: list[tuple[int, Item]] = []  # of silent hosts, for the end
         self._reasons: dict[str, str] = {}  # id → why these bytes cannot be embedded
         self._n_done = 0
         self._total: int | None = None
@@ -101,16 +79,14 @@ class IncrementalRun:
         """Process the source once; SourceError if reading it fails."""
         self._progress, self._total = progress, self._source.total()
         with self._downloader:
-            for done in self.pipeline.run(self._work(), self._is_known):
-                if isinstance(done.error, SilentHostError):
-                    self._postponed.append(done.subject)
-                    continue
-                self._record(done)
-                self._count()
-            last = (self._work_of(task, last=True) for task in self._postponed)
-            for done in self.pipeline.run(last, self._is_known):
-                self._record(done)
-                self._count()
+            for last in (False, True):
+                items = self._postponed if last else enumerate(self._source)
+                for done in self.pipeline.run(self._work(items, last), self._is_known):
+                    if isinstance(done.error, SilentHostError) and not last:
+                        self._postponed.append((done.subject.number, done.subject.item))
+                    else:
+                        self._record(done)
+                        self._count()
         for task, gif_id in self._undecided:
             if gif_id in self.facts:
                 self._resolve(task, gif_id)
@@ -119,20 +95,14 @@ class IncrementalRun:
         self._state.commit()
         self._skipped.sort(key=lambda numbered: numbered[0])
         self.skipped = [skipped for _, skipped in self._skipped]
-        self.skipped += [Skipped(row.where, row.reason) for row in self._source.left_out]
+        self.skipped += self._source.left_out
         unlisted = self._source.n_left_out - len(self._source.left_out)
         if unlisted:
             self.skipped.append(Skipped(self._source.label, f"and {unlisted:,} more rows"))
 
     def in_order(self) -> list[str]:
         """The ids of all GIFs, in the order of the source."""
-        return sorted(self.first, key=lambda gif_id: self.first[gif_id].number)
-
-    def frames_of(self, gif_id: str) -> GifFrames:
-        """A GIF's embeddings, from the build state or the last build's bundle."""
-        if gif_id in self._state.unfinished:
-            return self._state.frames_of(gif_id)
-        return self._previous.store[gif_id]
+        return sorted(self.first, key=lambda gif_id: self.first[gif_id][0])
 
     def media_of(self, gif_id: str) -> Path | None:
         """A file with these bytes: in the last build's bundle, or a kept download."""
@@ -150,39 +120,38 @@ class IncrementalRun:
         facts = self.facts.get(gif_id)
         return facts is not None and self._limits.allow(facts)
 
-    def _work(self) -> Iterator[Work[Task]]:
+    def _work(self, items: Iterable[tuple[int, Item]], last: bool) -> Iterator[Work[Task]]:
         """Yield the items that need reading; resolve the others at once."""
-        for number, item in enumerate(self._source):
-            known = self._state.get(item.uri or item.name)
+        for number, item in items:
+            key = item.uri or item.name
+            known = self._state.get(key)
             if known is None and item.url:
                 known = self._previous.state_of(item.name)
-            task = Task(number, item, known)
-            self.keys.append(task.key)
+            task = Task(number, item, known, FileState(key))
+            self.keys.append(key)
             if item.path:
+                version = -1, -1
                 with suppress(OSError):  # reading it will say why
-                    task.size_bytes, task.modified_ns = version_of(item.path)
-            if known and task.is_unchanged() and not self._is_damaged(task):
-                if known.reason:
-                    self._skipped.append((number, Skipped(item.name, known.reason)))
-                    self._count()
-                    continue
-                if self._is_known(known.gif_id):
-                    self._resolve(task, known.gif_id)
-                    self._count()
-                    continue
-            yield self._work_of(task)
-
-    def _work_of(self, task: Task, *, last: bool = False) -> Work[Task]:
-        kept = self._keep_downloads and not task.item.path
-        keep = self._state.downloads.keep if kept else None
-        return Work(task, partial(self._read, task, last), keep)
-
-    def _is_damaged(self, task: Task) -> bool:
-        """Whether a file of the last bundle itself has other bytes in spite of its times."""
-        path, known = task.item.path, task.known
-        if path is None or known is None or not known.gif_id:
-            return False
-        return self._previous.is_damaged(path, known.gif_id)
+                    version = version_of(item.path)
+                task.state = FileState(key, "", "", *version)
+                if (
+                    known
+                    and version == (known.size_bytes, known.modified_ns)
+                    and version[1] >= 0
+                    # A file of the last bundle itself may have other bytes in spite of its times.
+                    and not self._previous.is_damaged(item.path, known.gif_id)
+                ):
+                    if known.reason:
+                        self._skipped.append((number, Skipped(item.name, known.reason)))
+                        self._count()
+                        continue
+                    if self._is_known(known.gif_id):
+                        self._resolve(task, known.gif_id)
+                        self._count()
+                        continue
+            kept = self._keep_downloads and not item.path
+            keep = self._state.downloads.keep if kept else None
+            yield Work(task, partial(self._read, task, last), keep)
 
     def _count(self) -> None:
         self._n_done += 1
@@ -196,7 +165,7 @@ class IncrementalRun:
             return read_bytes(item.path, self._limits)
         if item.url:
             known = task.known if self._is_enough(task.known) else None
-            known = known or FileState(task.key)
+            known = known or task.state
             etag, last_modified = known.etag, known.last_modified
             try:
                 fetched = self._downloader.fetch(item.url, etag, last_modified, last=last)
@@ -207,7 +176,7 @@ class IncrementalRun:
                     raise
                 fetched = Fetched(None, etag, last_modified)
                 self.notes.append(f"{item.name} is embedded from its copy: {error}.")
-            task.etag, task.last_modified = fetched.etag, fetched.last_modified
+            task.state = replace(task.state, etag=fetched.etag, last_modified=fetched.last_modified)
             if fetched.data is not None:
                 return fetched.data
             if self._is_known(known.gif_id):
@@ -231,24 +200,23 @@ class IncrementalRun:
         elif done.frames and done.facts and done.gif_id not in self.embedded:
             self.facts[done.gif_id] = done.facts
             self.embedded.add(done.gif_id)
-            self._state.add(task.state(done.gif_id), done.frames, done.facts)
+            self._state.add(replace(task.state, gif_id=done.gif_id), done.frames, done.facts)
             self._resolve(task, done.gif_id)
         elif self._is_known(done.gif_id):
-            self._state.add(task.state(done.gif_id))
+            self._state.add(replace(task.state, gif_id=done.gif_id))
             self._resolve(task, done.gif_id)
         else:  # another item with the same bytes is being worked on
             self._undecided.append((task, done.gif_id))
 
     def _resolve(self, task: Task, gif_id: str) -> None:
-        known = self.first.get(gif_id)
-        if known is None or task.number < known.number:
+        if gif_id not in self.first or task.number < self.first[gif_id][0]:
             # The bytes of a data set's row are no longer needed, and all may exceed memory.
             lean = replace(task.item, data=b"") if task.item.data else task.item
-            self.first[gif_id] = replace(task, item=lean, known=None)
+            self.first[gif_id] = task.number, lean
         self.places.setdefault(gif_id, []).append((task.number, task.item.name))
 
     def _skip(self, task: Task, error: MediaError, gif_id: str) -> None:
         self._reasons[gif_id] = str(error)
         self._skipped.append((task.number, Skipped(task.item.name, str(error))))
         if not isinstance(error, UnavailableError):
-            self._state.add(task.state(gif_id, str(error)))
+            self._state.add(replace(task.state, gif_id=gif_id, reason=str(error)))

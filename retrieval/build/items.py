@@ -9,13 +9,14 @@ from __future__ import annotations
 import posixpath
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from retrieval.embedding import Skipped
 from retrieval.library import DESCRIBED
 from retrieval.media import SUFFIXES
 
@@ -41,14 +42,6 @@ class Item:
             raise ValueError(f"{self.name}: expected exactly one of path, url and data")
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A skipped row, such as "urls.csv line 12", and the reason."""
-
-    where: str
-    reason: str
-
-
 class Source(ABC):
     """Iterable of items, read again on each iteration; for one reader at a time.
 
@@ -61,7 +54,7 @@ class Source(ABC):
             raise ValueError(f"limit is {limit}; expected at least 1")
         self.label = label  # for reports: "folder my-gifs", "list urls.csv"
         self.limit = limit
-        self.left_out: list[LeftOut] = []
+        self.left_out: list[Skipped] = []
         self.n_left_out = 0
 
     def __iter__(self) -> Iterator[Item]:
@@ -84,7 +77,7 @@ class Source(ABC):
     def _leave_out(self, where: str, reason: str) -> None:
         self.n_left_out += 1
         if len(self.left_out) < MAX_LISTED:
-            self.left_out.append(LeftOut(where, reason))
+            self.left_out.append(Skipped(where, reason))
 
 
 def describe(row: Mapping[str, Any], *, title: str = "") -> dict[str, Any]:
@@ -114,6 +107,16 @@ def clean(value: Any) -> str:
     if value is None or value != value:
         return ""
     return " ".join(str(value).encode("utf-8", "replace").decode().split())
+
+
+def listed(names: Sequence[str], n: int, separator: str = ", ") -> str:
+    """The first n names, and the number of further ones.
+
+    >>> listed(["a.gif", "b.gif", "c.gif"], 2)
+    'a.gif, b.gif and 1 more'
+    """
+    more = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return separator.join(names[:n]) + more
 
 
 def title_of(address: str) -> str:

@@ -52,24 +52,20 @@ class ListSource(Source):
     def __init__(self, path: Path, limit: int | None = None):
         super().__init__(f"list {path.name}", limit)
         self._path = path
-        self._folder = path.resolve().parent
-        with self._readable():
-            if path.suffix.lower() == ".parquet":
-                with pq.ParquetFile(path) as table:
-                    self._check_columns(table.schema_arrow.names)
-            elif path.suffix.lower() == ".csv":
-                with path.open("rb") as file:
-                    lines = Lines(file)
-                    try:
-                        columns = next(csv.reader(lines, strict=True), [])
-                    except csv.Error:  # Python 3.10 refuses the NULs of UTF-16 by itself
-                        if not lines.trouble:
-                            raise
+        self._folder, self._kind = path.resolve().parent, path.suffix.lower()
+        with self._readable(), path.open("rb") as file:
+            if self._kind == ".parquet":
+                self._check_columns(pq.read_schema(file).names)
+            elif self._kind == ".csv":
+                lines = Lines(file)
+                try:
+                    columns = next(csv.reader(lines, strict=True), [])
+                except csv.Error:  # Python 3.10 refuses the NULs of UTF-16 by itself
+                    if not lines.trouble:
+                        raise
                 if lines.trouble:
                     raise UnicodeError(f"its first line is {lines.trouble}")
                 self._check_columns(columns)
-            else:
-                path.open("rb").close()
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -93,16 +89,14 @@ class ListSource(Source):
 
     def _count(self) -> int | None:
         """Number of rows, counting each line of a multi-line CSV field."""
-        kind = self._path.suffix.lower()
-        if kind == ".parquet":
-            with self._readable():
-                return int(pq.read_metadata(self._path).num_rows)
         with self._readable(), self._path.open("rb") as file:
+            if self._kind == ".parquet":
+                return int(pq.read_metadata(file).num_rows)
             if os.fstat(file.fileno()).st_size > MAX_COUNTED_BYTES:
                 return None
-            passed_over = (b"#",) if kind == ".txt" else ()
+            passed_over = (b"#",) if self._kind == ".txt" else ()
             lines = sum(1 for line in file if line.strip() and not line.startswith(passed_over))
-        return lines - (kind == ".csv")
+        return lines - (self._kind == ".csv")
 
     def _items(self) -> Iterator[Item]:
         with self._readable():
@@ -130,22 +124,22 @@ class ListSource(Source):
 
     def _rows(self) -> Iterator[tuple[str, Row]]:
         """Yield (position, row); lines that are no rows are skipped."""
-        kind = self._path.suffix.lower()
-        if kind == ".parquet":
+        if self._kind == ".parquet":
             yield from self._parquet_rows()
             return
         with self._path.open("rb") as file:
             lines = Lines(file)
-            yield from self._csv_rows(lines) if kind == ".csv" else self._line_rows(lines, kind)
+            yield from self._csv_rows(lines) if self._kind == ".csv" else self._line_rows(lines)
 
-    def _line_rows(self, lines: Lines, kind: str) -> Iterator[tuple[str, Row]]:
+    def _line_rows(self, lines: Lines) -> Iterator[tuple[str, Row]]:
+        is_text = self._kind == ".txt"
         for line in lines:
             where = f"{self._path.name} line {lines.number}"
             if lines.trouble:
                 self._leave_out(where, lines.take_trouble())
-            elif not line.strip() or (kind == ".txt" and line.startswith("#")):
+            elif not line.strip() or (is_text and line.startswith("#")):
                 continue
-            elif kind == ".txt":
+            elif is_text:
                 yield where, {"path": line}
             else:
                 try:

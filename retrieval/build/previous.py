@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from retrieval.build.items import listed
 from retrieval.build.state import FileState
 from retrieval.embedding import WORKERS
 from retrieval.encoders import Encoder
@@ -100,7 +101,9 @@ class PreviousBuild:
                 damaged.append(_describe_damage(name, error))
         n_lost = sum(gif_id not in self.store for gif_id in self.records)
         if n_lost or damaged:
-            named = _listed(damaged or ["its manifest names no file that holds them"], "; ")
+            named = listed(
+                damaged or ["its manifest names no file that holds them"], MAX_NAMED, "; "
+            )
             n = f"{n_lost:,} of {len(self.records):,} GIFs are"
             again = "everything is" if n_lost == len(self.records) else n
             self.notes.append(
@@ -114,8 +117,9 @@ class PreviousBuild:
         return self.folder / MEDIA / name if self.folder and name else None
 
     def is_damaged(self, file: Path, gif_id: str) -> bool:
-        """Whether a file in the bundle's media/ differs from that GIF; False for other files."""
-        for folder in self._media_folders:
+        """Whether a file in the bundle's media/ differs from that GIF; False for other files,
+        and for one that was not read (its id is "")."""
+        for folder in self._media_folders if gif_id else ():
             if file.is_relative_to(folder):
                 return self._hash_media().get(file.relative_to(folder).as_posix()) != gif_id
         return False
@@ -132,31 +136,24 @@ class PreviousBuild:
         """SHA-256 of each file in media/, by name; computed once, about a second per gigabyte."""
         with self._lock:
             if self._media is None:
-                self._media = {}
-                if self.folder is not None:
-                    self._media = _hash_files(self.folder / MEDIA)
-                self._copies = {sha256: name for name, sha256 in self._media.items()}
-                self._note_damaged_media(self._media)
+                hashes = self._media = _hash_files(self.folder / MEDIA) if self.folder else {}
+                self._copies = {sha256: name for name, sha256 in hashes.items()}
+                prefix, all_records = f"{MEDIA}/", self.records.values()
+                written = {
+                    r.uri[len(prefix) :]: r.id for r in all_records if r.uri.startswith(prefix)
+                }
+                changed = [n for n in written if hashes.get(n, written[n]) != written[n]]
+                if changed and self.folder:
+                    self.notes.append(
+                        f"{self.folder.name}: {len(changed):,} of its media files are not what was "
+                        f"written ({listed(changed, MAX_NAMED)}), and are taken from the source "
+                        f"again."
+                    )
         return self._media
-
-    def _note_damaged_media(self, hashes: Mapping[str, str]) -> None:
-        changed = [
-            name
-            for record in self.records.values()
-            if record.uri.startswith(f"{MEDIA}/")
-            and (name := record.uri.removeprefix(f"{MEDIA}/")) in hashes
-            and hashes[name] != record.id
-        ]
-        if changed and self.folder:
-            self.notes.append(
-                f"{self.folder.name}: {len(changed):,} of its media files are not what was "
-                f"written ({_listed(changed)}), and are taken from the source again."
-            )
 
     def state_of(self, address: str) -> FileState | None:
         """The state of an address as the catalogue has it, for when the build state was lost."""
-        gif_id = self._ids_by_address.get(address)
-        return FileState(address, gif_id) if gif_id else None
+        return self._states_by_address.get(address)
 
     @property
     def facts(self) -> dict[str, Facts]:
@@ -168,9 +165,9 @@ class PreviousBuild:
         }
 
     @cached_property
-    def _ids_by_address(self) -> dict[str, str]:
+    def _states_by_address(self) -> dict[str, FileState]:
         return {
-            place: record.id
+            place: FileState(place, record.id)
             for record in self.records.values()
             for place in record.places
             if "://" in place
@@ -193,12 +190,6 @@ def _check_hash(bundle: Path, name: str, manifest: Manifest) -> None:
 def _describe_damage(name: str, error: Exception) -> str:
     what = f"cannot be read ({reason_of(error)})" if isinstance(error, OSError) else f"is {error}"
     return f"{PurePosixPath(name).name} {what}"
-
-
-def _listed(names: Sequence[str], separator: str = ", ") -> str:
-    """The first few names, and the number of further ones."""
-    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
-    return separator.join(names[:MAX_NAMED]) + more
 
 
 def _hash_files(folder: Path) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from retrieval.build.items import listed
 from retrieval.embedding import Skipped, StageTimings
 from retrieval.errors import OutputError
 from retrieval.library import UNKNOWN_LICENSE
@@ -61,14 +61,11 @@ class BuildReport:
 
         Reasons that differ only in their figures are grouped together.
         """
-        paths: dict[str, list[str]] = {}
-        shown: dict[str, str] = {}
+        kinds: dict[str, tuple[str, list[str]]] = {}
         for skipped in self.skipped:
             kind = re.sub(r"[\d,.]+", "#", skipped.reason)
-            shown.setdefault(kind, skipped.reason)
-            paths.setdefault(kind, []).append(skipped.path)
-        kinds = Counter({kind: len(found) for kind, found in paths.items()})
-        return [(shown[kind], paths[kind]) for kind, _ in kinds.most_common()]
+            kinds.setdefault(kind, (skipped.reason, []))[1].append(skipped.path)
+        return sorted(kinds.values(), key=lambda reason: -len(reason[1]))
 
 
 def as_json(report: BuildReport) -> dict[str, Any]:
@@ -97,17 +94,18 @@ def as_text(report: BuildReport) -> str:
     """The report in some ten lines."""
     lines = [*report.notes]
     for reason, paths in report.reasons():
-        named = ", ".join(paths[:MAX_NAMED])
-        more = f" and {len(paths) - MAX_NAMED:,} more" if len(paths) > MAX_NAMED else ""
-        lines.append(f"left out {len(paths):,}: {reason}: {named}{more}")
-    lines.append(
+        lines.append(f"left out {len(paths):,}: {reason}: {listed(paths, MAX_NAMED)}")
+    near = sum(map(len, report.groups)) - len(report.groups)
+    licenses = ", ".join(f"{name} {count:,}" for name, count in report.licenses.items())
+    lines += [
         f"{report.n_gifs:,} GIFs with {report.n_frames:,} frames of {report.source}, by "
-        f"{report.encoder}: {_changes(report)}"
-    )
-    lines.append(f"duplicates: {_duplicates(report)}")
-    lines.append(f"licences: {_licenses(report.licenses)}")
-    lines.append(f"index: {report.index}")
-    lines.append(f"time: {_speed(report)}")
+        f"{report.encoder}: {_changes(report)}",
+        f"duplicates: {report.n_exact_duplicates:,} files with the same bytes as another, "
+        f"{near:,} GIFs that look like another, in {len(report.groups):,} groups",
+        f"licences: {licenses}",
+        f"index: {report.index}",
+        f"time: {_speed(report)}",
+    ]
     return "\n".join(lines)
 
 
@@ -151,18 +149,6 @@ def _changes(report: BuildReport) -> str:
         f"{report.n_embedded:,} embedded now, {known:,} known from before, {report.n_gone:,} gone, "
         f"{len(report.skipped):,} left out"
     )
-
-
-def _duplicates(report: BuildReport) -> str:
-    near = sum(map(len, report.groups)) - len(report.groups)
-    return (
-        f"{report.n_exact_duplicates:,} files with the same bytes as another, {near:,} GIFs that "
-        f"look like another, in {len(report.groups):,} groups"
-    )
-
-
-def _licenses(licenses: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in licenses.items())
 
 
 def _speed(report: BuildReport) -> str:

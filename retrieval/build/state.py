@@ -35,7 +35,7 @@ from filelock import FileLock, Timeout
 
 from retrieval.build.work_folder import KeptDownloads, is_regular, remove
 from retrieval.errors import BundleError
-from retrieval.library import GifFrames
+from retrieval.library import GifFrames, ShardStore
 from retrieval.media import Facts
 
 FORMAT_VERSION = 3  # of the folder. 3: SQLite; before: Parquet files, which are deleted
@@ -70,6 +70,7 @@ class FileState:
 
 _FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
 _GIF_COLUMNS = "gif_id, n_frames, duration_ms, width, height, frame_indices, times_ms, vectors"
+_DTYPES = ("<i4", "<i4", "<f4")  # of the last three
 _SCHEMA = {
     "settings": "CREATE TABLE settings (value)",
     "files": f"CREATE TABLE files ({_FILE_COLUMNS}, digest, PRIMARY KEY (key))",
@@ -93,7 +94,15 @@ class BuildState:
         self.downloads = KeptDownloads(self.folder / DOWNLOADS)
         self._n_frames = 0  # since the last commit
         self._settings = json.dumps({"format": FORMAT_VERSION, **settings}, sort_keys=True)
-        self._lock = self._acquire_lock(out)
+        if not is_regular(self.folder / LOCK):
+            remove(self.folder / LOCK)
+        self._lock = FileLock(self.folder / LOCK, timeout=0)  # follows no symbolic link
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BundleError(
+                f"Another build is writing {out}. Wait for it, or give another --out."
+            ) from error
         try:
             damage = self._remove_misplaced()
             with self._as_os_errors():
@@ -117,19 +126,6 @@ class BuildState:
             self._db.commit()
         self._db.close()
         self._lock.release()
-
-    def _acquire_lock(self, out: Path) -> FileLock:
-        file = self.folder / LOCK
-        if not is_regular(file):
-            remove(file)
-        lock = FileLock(file, timeout=0)  # follows no symbolic link
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise BundleError(
-                f"Another build is writing {out}. Wait for it, or give another --out."
-            ) from error
-        return lock
 
     def _remove_misplaced(self) -> dict[str, str]:
         """Move folders, links and pipes out of the places of files: name → reason."""
@@ -216,19 +212,14 @@ class BuildState:
     ) -> None:
         """Record the outcome of a file, with its embeddings if they are new.
 
-        They are stored as little-endian int32 and float32, and committed within COMMIT_S.
+        They are committed within COMMIT_S.
         """
         with self._as_os_errors():
             self._insert("files", astuple(state))
             if frames is not None and facts is not None:
-                blobs = [
-                    np.ascontiguousarray(values, dtype).tobytes()
-                    for values, dtype in (
-                        (frames.frame_indices, "<i4"),
-                        (frames.times_ms, "<i4"),
-                        (frames.vectors, "<f4"),
-                    )
-                ]
+                arrays = (frames.frame_indices, frames.times_ms, frames.vectors)
+                ordered = map(np.ascontiguousarray, arrays, _DTYPES)
+                blobs = (array.tobytes() for array in ordered)
                 self._insert("gifs", (frames.gif_id, *astuple(facts), *blobs))
                 self.unfinished[frames.gif_id] = facts
                 self._n_frames += len(frames)
@@ -247,22 +238,21 @@ class BuildState:
             self._db.commit()
         self._n_frames, self._committed = 0, time.monotonic()
 
-    def frames_of(self, gif_id: str) -> GifFrames:
-        """Embeddings of an unfinished GIF; OSError if they changed since they were checked."""
+    def frames_of(self, gif_id: str, finished: ShardStore) -> GifFrames:
+        """Embeddings of a GIF: from here, or `finished` ones from the last build's bundle.
+
+        OSError if those here were changed since they were checked.
+        """
+        if gif_id not in self.unfinished:
+            return finished[gif_id]
         query = "SELECT * FROM gifs WHERE gif_id = ?"
         with self._as_os_errors():
             row: tuple[Any, ...] | None = self._db.execute(query, (gif_id,)).fetchone()
         *values, digest = row or (None,)
         if digest != _digest(values):
             raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
-        indices, times, vectors = values[5:]
-        frame_indices = np.frombuffer(indices, "<i4")
-        return GifFrames(
-            gif_id,
-            frame_indices,
-            np.frombuffer(times, "<i4"),
-            np.frombuffer(vectors, "<f4").reshape(len(frame_indices), -1),
-        )
+        indices, times, vectors = map(np.frombuffer, values[5:], _DTYPES)
+        return GifFrames(gif_id, indices, times, vectors.reshape(len(indices), -1))
 
     def finish(self, keys: Iterable[str]) -> None:
         """Keep the state of these keys only; the bundle now holds all embeddings.

@@ -24,12 +24,12 @@ import numpy as np
 from retrieval.encoders import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
 from retrieval.library import GifFrames
-from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Media, Stop, convert_media
+from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Stop, convert_media
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A skipped file, and the reason."""
+    """A skipped file or row ("urls.csv line 12"), and the reason."""
 
     path: str
     reason: str
@@ -86,11 +86,12 @@ class Done(Generic[T]):
 
 @dataclass
 class _Decoded(Generic[T]):
-    subject: T
-    gif_id: str = ""
-    media: Media[np.ndarray] | None = None
-    error: MediaError | None = None
-    rows: list[np.ndarray | None] = field(default_factory=list)
+    """A result, and the pictures whose embeddings are still to be written to its vectors."""
+
+    done: Done[T]
+    pictures: list[np.ndarray] = field(default_factory=list)
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    n_missing: int = 0
 
 
 class Pipeline:
@@ -143,14 +144,14 @@ class Pipeline:
             try:
                 data = piece.read()
             except MediaError as error:
-                return _Decoded(piece.subject, error=error)
+                return _Decoded(Done(piece.subject, error=error))
             if isinstance(data, str):
-                return _Decoded(piece.subject, data)
+                return _Decoded(Done(piece.subject, data))
             gif_id = hashlib.sha256(data).hexdigest()
             if piece.keep and data:
                 piece.keep(gif_id, data)
             if is_known(gif_id) or gif_id in claimed:
-                return _Decoded(piece.subject, gif_id)
+                return _Decoded(Done(piece.subject, gif_id))
             claimed.add(gif_id)
             with self._decoding:
                 busy = time.thread_time()
@@ -159,17 +160,22 @@ class Pipeline:
                         data, self._encoder.prepare, self._frames, self._limits, stop
                     )
                 except MediaError as error:
-                    return _Decoded(piece.subject, gif_id, error=error)
+                    return _Decoded(Done(piece.subject, gif_id, error=error))
                 except RetrievalError:
                     raise
                 except Exception as error:
                     # Not an error of the decoders, so a later version or more memory may
                     # help: the file is tried again next time.
                     reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
-                    return _Decoded(piece.subject, gif_id, error=UnavailableError(reason))
+                    return _Decoded(Done(piece.subject, gif_id, error=UnavailableError(reason)))
                 finally:
                     self.timings.decode += time.thread_time() - busy
-            return _Decoded(piece.subject, gif_id, media, rows=[None] * len(media.frames))
+            facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
+            places = np.array([(frame.index, frame.time_ms) for frame in media.frames], np.int32)
+            vectors = np.empty((len(places), self._encoder.dim), np.float32)
+            frames = GifFrames(gif_id, places[:, 0], places[:, 1], vectors)
+            done = Done(piece.subject, gif_id, facts, frames)
+            return _Decoded(done, [frame.image for frame in media.frames], vectors, len(vectors))
 
         self._idle_since = time.perf_counter()
         waiting: deque[_Decoded[T]] = deque()  # not yet completely encoded, in order
@@ -179,15 +185,14 @@ class Pipeline:
                 lambda pixels: worker.submit(self._encode, pixels), self._result
             )
             for decoded in self._ahead(decode, work):
-                waiting.append(decoded)
-                for number, frame in enumerate(decoded.media.frames if decoded.media else ()):
-                    batches.add(decoded, number, frame.image)
-                yield from self._finished(waiting)
-                if len(waiting) >= WAITING:
+                if decoded is not None:
+                    waiting.append(decoded)
+                    for row, pixels in enumerate(decoded.pictures):
+                        batches.add(decoded, row, pixels)
+                if decoded is None or len(waiting) >= WAITING:
                     batches.finish()
-                    yield from self._finished(waiting)
-            batches.finish()
-            yield from self._finished(waiting)
+                while waiting and not waiting[0].n_missing:
+                    yield waiting.popleft().done
         finally:
             is_over.set()
             worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
@@ -206,8 +211,8 @@ class Pipeline:
 
     def _ahead(
         self, decode: Callable[[Work[T]], _Decoded[T]], work: Iterable[Work[T]]
-    ) -> Iterator[_Decoded[T]]:
-        """Results of `decode`, in order, computed a few items ahead."""
+    ) -> Iterator[_Decoded[T] | None]:
+        """Results of `decode`, in order, computed a few items ahead; None after the last."""
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="decode")
         futures: deque[Future[_Decoded[T]]] = deque()
         pieces = iter(work)
@@ -219,6 +224,7 @@ class Pipeline:
                         break
                     futures.append(pool.submit(decode, piece))
                 if not futures:
+                    yield None
                     return
                 yield self._result(futures.popleft())
         finally:
@@ -237,27 +243,6 @@ class Pipeline:
         self.timings.encode += self._idle_since - start
         return rows
 
-    def _finished(self, waiting: deque[_Decoded[T]]) -> Iterator[Done[T]]:
-        while waiting and all(row is not None for row in waiting[0].rows):
-            done = waiting.popleft()
-            if done.media is None:
-                yield Done(done.subject, done.gif_id, error=done.error)
-                continue
-            frames = done.media.frames
-            yield Done(
-                done.subject,
-                done.gif_id,
-                Facts(
-                    done.media.n_frames, done.media.duration_ms, done.media.width, done.media.height
-                ),
-                GifFrames(
-                    done.gif_id,
-                    np.array([frame.index for frame in frames], np.int32),
-                    np.array([frame.time_ms for frame in frames], np.int32),
-                    np.stack([row for row in done.rows if row is not None]),
-                ),
-            )
-
 
 class _Batches(Generic[T]):
     """Double-buffered batches: one is filled while another is encoded."""
@@ -273,40 +258,38 @@ class _Batches(Generic[T]):
         self._batch: dict[bytes, np.ndarray] = {}  # digest → pixels
         self._encoding: tuple[list[bytes], Future[np.ndarray]] | None = None
 
-    def add(self, decoded: _Decoded[T], number: int, pixels: np.ndarray) -> None:
-        """Fill row `number` of `decoded`, now or when its batch is encoded."""
+    def add(self, decoded: _Decoded[T], row: int, pixels: np.ndarray) -> None:
+        """Fill this row of `decoded`, now or when its batch is encoded."""
         digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
         if digest in self._known:
             self._known.move_to_end(digest)
-            decoded.rows[number] = self._known[digest]
+            decoded.vectors[row] = self._known[digest]
+            decoded.n_missing -= 1
         elif digest in self._homes:
-            self._homes[digest].append((decoded, number))
+            self._homes[digest].append((decoded, row))
         else:
-            self._homes[digest] = [(decoded, number)]
+            self._homes[digest] = [(decoded, row)]
             self._batch[digest] = pixels
             if len(self._batch) == BATCH_SIZE:
-                self._send()
+                self._swap()
 
     def finish(self) -> None:
         """Encode the last, incomplete batch and fill all rows."""
-        if self._batch:
-            self._send()
-        self._hand_out()
+        self._swap()
+        self._swap()
 
-    def _send(self) -> None:
-        self._hand_out()
-        self._encoding = list(self._batch), self._start(list(self._batch.values()))
-        self._batch = {}
-
-    def _hand_out(self) -> None:
-        """Wait for the batch being encoded, if there is one, and fill its rows."""
-        if self._encoding is None:
-            return
-        digests, future = self._encoding
+    def _swap(self) -> None:
+        """Fill the rows of the batch being encoded, then have the other one encoded."""
+        if self._encoding:
+            digests, future = self._encoding
+            for digest, vector in zip(digests, self._result(future), strict=True):
+                self._known[digest] = vector
+                for decoded, row in self._homes.pop(digest):
+                    decoded.vectors[row] = vector
+                    decoded.n_missing -= 1
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         self._encoding = None
-        for digest, row in zip(digests, self._result(future), strict=True):
-            self._known[digest] = row
-            for decoded, number in self._homes.pop(digest):
-                decoded.rows[number] = row
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        if self._batch:
+            self._encoding = list(self._batch), self._start(list(self._batch.values()))
+            self._batch = {}

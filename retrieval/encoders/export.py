@@ -14,7 +14,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -25,12 +25,7 @@ import torch
 
 from retrieval.encoders.base import probe_pixels
 from retrieval.encoders.open_clip import OpenClipEncoder
-from retrieval.encoders.openvino import (
-    DESCRIPTION,
-    FORMAT_VERSION,
-    TOWERS,
-    ExportedEncoder,
-)
+from retrieval.encoders.openvino import DESCRIPTION, FORMAT_VERSION, TOWERS, ExportedEncoder
 from retrieval.encoders.shared_weights import share_weights
 from retrieval.encoders.tokenizer import (
     CLEANINGS,
@@ -243,7 +238,10 @@ def _write_tokenizer(
 ) -> tuple[TokenSettings, str]:
     """Its settings and its file (relative to `out`); compared with open_clip's on samples."""
     theirs = encoder.tokenizer
-    clean = next((name for name in CLEANINGS if _cleans_alike(theirs.clean_fn, name)), None)
+    texts = (*SAMPLE_TEXTS, "A_B, c!  D")
+    cleaned = [theirs.clean_fn(text) for text in texts]
+    alike = (name for name in CLEANINGS if [clean_text(t, name) for t in texts] == cleaned)
+    clean = next(alike, None)
     inner: Any = getattr(theirs, "tokenizer", None)
     backend = getattr(inner, "backend_tokenizer", None)
     file = "tokenizer.json"
@@ -268,19 +266,13 @@ def _write_tokenizer(
             "clip", clean, theirs.context_length, 0, theirs.sot_token_id, theirs.eot_token_id
         )
     if settings is not None:
-        ours = Tokens(out / file, settings)
-        if all(
-            np.array_equal(ours([text]), encoder.tokenize([text]).numpy()) for text in SAMPLE_TEXTS
-        ):
+        ours, their = Tokens(out / file, settings), encoder.tokenize
+        if all(np.array_equal(ours([text]), their([text]).numpy()) for text in SAMPLE_TEXTS):
             return settings, file
     raise CheckpointError(
         f"The tokenizer of {encoder.label} ({type(theirs).__name__}) cannot be exported. The "
         f"checkpoint can still be used with torch: --runtime torch"
     )
-
-
-def _cleans_alike(clean: Callable[[str], str], name: str) -> bool:
-    return all(clean(text) == clean_text(text, name) for text in (*SAMPLE_TEXTS, "A_B, c!  D"))
 
 
 def _fits_half(weight: torch.Tensor) -> bool:

@@ -11,18 +11,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrieval.encoders.base import BATCH_SIZE, Pixels, batches, probe_pixels
 from retrieval.encoders.checkpoint import Checkpoint
-from retrieval.encoders.precision import (
-    PrecisionMeasurement,
-    cached_precision,
-    measure_precision,
-)
+from retrieval.encoders.precision import PrecisionMeasurement, cached_precision, measure_precision
 from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.tokenizer import spell_out
 from retrieval.encoders.weights import load_checkpoint, quiet, resolve_checkpoint
@@ -61,9 +57,17 @@ class OpenClipEncoder:
             self.model, _, self.tokenizer = load_checkpoint(resolved)
         self.model.eval()
         self.spells_out_emoji = _has_unknown_emoji(self.tokenizer)
-        self.trailing_pad = _trailing_pad(self.model)
+        # The padding token of a masked (Hugging Face) text tower, None for open_clip's own.
+        text_config = getattr(getattr(self.model, "text", None), "config", None)
+        self.trailing_pad = getattr(text_config, "pad_token_id", None)
         self.fingerprint = _fingerprint(self.model)
-        self.prepare = _preprocess(self.checkpoint, get_model_preprocess_cfg(self.model))
+        try:
+            self.prepare = Preprocess.of(get_model_preprocess_cfg(self.model))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.checkpoint} uses unsupported preprocessing ({error}); expected one of "
+                f"open_clip's modes. Choose another checkpoint, such as --model siglip2."
+            ) from error
         self.model.to(self._device)
         # ToTensor and Normalize of open_clip, for a whole batch at once.
         self._mean, self._std = (
@@ -126,17 +130,16 @@ class OpenClipEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
-        done = []
-        for batch in batches(pixels):
+
+        def features(batch: Sequence[np.ndarray]) -> Any:
             raw = self._torch.from_numpy(np.stack(batch)).to(self._device)  # (b, h, w, 3)
             values = raw.permute(0, 3, 1, 2).float().div(255)
             values = values.sub_(self._mean).div_(self._std)
-            if self.precision == "bfloat16":
-                values = values.bfloat16()
-            with self._torch.inference_mode():
-                features = self.model.encode_image(values)
-            done.append(self._unit(features))
-        return self._joined(done)
+            return self.model.encode_image(
+                values.bfloat16() if self.precision == "bfloat16" else values
+            )
+
+        return self._unit_rows(features, pixels)
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts, float32 (n, dim).
@@ -144,13 +147,11 @@ class OpenClipEncoder:
         A text longer than the checkpoint's context (77 tokens for CLIP, 64 for
         mini) is cut there, as open_clip does.
         """
-        done = []
-        for batch in batches(texts):
-            tokens = self.tokenize(batch)
-            with self._torch.inference_mode():
-                features = self.model.encode_text(tokens.to(self._device))
-            done.append(self._unit(features))
-        return self._joined(done)
+
+        def features(batch: Sequence[str]) -> Any:
+            return self.model.encode_text(self.tokenize(batch).to(self._device))
+
+        return self._unit_rows(features, texts)
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
         """Token numbers, int64 (n, context), or as wide as the longest text needs."""
@@ -164,15 +165,13 @@ class OpenClipEncoder:
             tokens = tokens[:, : max(longest, 1)]
         return tokens
 
-    def _unit(self, features: torch.Tensor) -> np.ndarray:
-        unit = self._torch.nn.functional.normalize(features.float(), dim=-1)
-        rows: np.ndarray = unit.cpu().numpy()
-        return rows
-
-    def _joined(self, done: list[np.ndarray]) -> np.ndarray:
-        if not done:
-            return np.zeros((0, self.dim), np.float32)
-        return np.concatenate(done)
+    def _unit_rows(self, features: Callable[[Any], torch.Tensor], items: Any) -> np.ndarray:
+        """The features of the items, computed in batches and scaled to unit length."""
+        normalize, rows = self._torch.nn.functional.normalize, []
+        with self._torch.inference_mode():
+            for batch in batches(items):
+                rows.append(normalize(features(batch).float(), dim=-1).cpu().numpy())
+        return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
 
 
 def _device(name: str) -> torch.device:
@@ -192,26 +191,10 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _preprocess(checkpoint: Checkpoint, settings: dict[str, Any]) -> Preprocess:
-    try:
-        return Preprocess.of(settings)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{checkpoint} uses unsupported preprocessing ({error}); expected one of "
-            f"open_clip's modes. Choose another checkpoint, such as --model siglip2."
-        ) from error
-
-
 def _has_unknown_emoji(tokenizer: Any) -> bool:
     inner = getattr(tokenizer, "tokenizer", None)
     unknown = getattr(inner, "unk_token_id", None)
     return unknown is not None and bool((tokenizer(["🎉"]) == unknown).any())
-
-
-def _trailing_pad(model: Any) -> int | None:
-    """The padding token of a masked (Hugging Face) text tower, None for open_clip's own."""
-    config = getattr(getattr(model, "text", None), "config", None)
-    return getattr(config, "pad_token_id", None)
 
 
 def _fingerprint(model: Any) -> str:

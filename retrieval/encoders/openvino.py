@@ -92,11 +92,12 @@ class ExportedEncoder:
             _check_files(folder, described["files"])
         self.fingerprint: str = described["parent"]
         self.dim: int = described["dim"]
-        self.prepare = Preprocess(**_tuples(described["preprocess"]))
+        self.prepare = Preprocess.read(described["preprocess"])
         self._tokens = Tokens(
             folder / described["tokenizer_file"], TokenSettings(**described["tokenizer"])
         )
         self._locks = {tower: threading.Lock() for tower in TOWERS}
+        self._queues: dict[str, Any] = {}  # by tower, compiled when it is first used
         self._requested_precision = precision
 
     @property
@@ -161,25 +162,15 @@ class ExportedEncoder:
         if not inputs:
             return np.zeros((0, self.dim), np.float32)
         with self._locks[tower]:  # a queue has one callback, which each call replaces
-            rows = _run(self._image if tower == "image" else self._text, inputs)
+            if tower not in self._queues:
+                of_tower = (self.precision, STREAMS) if tower == "image" else ("float32", 1)
+                self._queues[tower] = self._queue(tower, *of_tower)
+            rows = _run(self._queues[tower], inputs)
         if self._description["precision"] == "int8":  # quantised lengths are not quite one
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
-    @cached_property
-    def _image(self) -> Any:
-        return self._queue("image", self.precision, STREAMS)
-
-    @cached_property
-    def _text(self) -> Any:
-        return self._queue("text", "float32", 1)
-
     def _queue(self, tower: str, precision: str, streams: int) -> Any:
-        import openvino as ov
-
-        return ov.AsyncInferQueue(self._compile(tower, precision, streams), streams)
-
-    def _compile(self, tower: str, precision: str, streams: int = 1) -> Any:
         import openvino as ov
 
         graph = (self.folder / f"{tower}.xml").read_bytes()
@@ -188,7 +179,7 @@ class ExportedEncoder:
         model = core.read_model(graph, ov.Tensor(weights))
         hint = "bf16" if precision == "bfloat16" else "f32"
         options = {"INFERENCE_PRECISION_HINT": hint, "NUM_STREAMS": streams}
-        return core.compile_model(model, "CPU", options)
+        return ov.AsyncInferQueue(core.compile_model(model, "CPU", options), streams)
 
 
 def _share(pixels: Pixels) -> list[np.ndarray]:
@@ -284,10 +275,6 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
 
 def _how_to_repair(folder: Path) -> str:
     return f"Export again: reaction-search export --model …, or delete {folder} to go without."
-
-
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
 def _weights(folder: Path, pieces: Sequence[Sequence[Any]]) -> np.ndarray:

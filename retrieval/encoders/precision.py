@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.paths import user_cache
+from retrieval.paths import user_cache, write_json
 
 SAME_EMBEDDING = 0.995  # least cosine of a bfloat16 embedding to its float32 one
 MIN_SPEEDUP = 1.05  # medians of the same program differ by up to 4 % from run to run
@@ -109,11 +109,14 @@ def cached_precision(
     machine = describe_machine()
     key = hashlib.sha256("\n".join((fingerprint, runtime, machine)).encode()).hexdigest()
     file = user_cache() / "precision" / f"{key[:32]}.json"
-    known = _read(file)
-    if known is None:
-        known = measure()
-        with suppress(OSError):
-            _write(file, known)
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        known = PrecisionMeasurement(**json.loads(file.read_text(encoding="utf-8")))
+        values = asdict(known).values()
+        if all(isinstance(v, float) and math.isfinite(v) and v > -1.1 for v in values):
+            return known
+    known = measure()
+    with suppress(OSError):
+        write_json(file, asdict(known))
     return known
 
 
@@ -133,20 +136,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _read(file: Path) -> PrecisionMeasurement | None:
-    try:
-        known = PrecisionMeasurement(**json.loads(file.read_text(encoding="utf-8")))
-        values = asdict(known).values()
-        valid = all(isinstance(v, float) and math.isfinite(v) for v in values)
-        return known if valid and min(values) > -1.1 else None
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-
-
-def _write(file: Path, measurement: PrecisionMeasurement) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(asdict(measurement)), encoding="utf-8")
-    partial.replace(file)

@@ -48,6 +48,15 @@ class Preprocess:
             settings["fill_color"],
         )
 
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> Preprocess:
+        """From its own fields as JSON gives them back: tuples come as lists."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+        return cls(**values)
+
     def __call__(self, image: Image.Image) -> np.ndarray:
         """The picture resized and cropped, uint8 (height, width, 3)."""
         if image.mode != "RGB":

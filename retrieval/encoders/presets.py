@@ -14,56 +14,17 @@ CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 @dataclass(frozen=True)
 class Preset:
-    """One checkpoint and what a person should know before choosing it."""
+    """The checkpoint of a short name. docs/building.md says which to choose."""
 
-    name: str
     model: str  # open_clip model name, or local-dir: / hf-hub: with a path
     pretrained: str | None  # open_clip pretrained tag; None where the name says it all
-    dim: int
     license: str
-    languages: str
-    note: str
 
 
 PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "mini",
-            f"local-dir:{CHECKPOINTS / 'mini'}",
-            None,
-            256,
-            "Apache-2.0",
-            "English",
-            "shipped with the project: works offline, for sticker-like art, not for photographs",
-        ),
-        Preset(
-            "siglip2",
-            "ViT-B-32-SigLIP2-256",
-            "webli",
-            768,
-            "Apache-2.0",
-            "many",
-            "the recommended real checkpoint",
-        ),
-        Preset("clip", "ViT-B-32", "laion2b_s34b_b79k", 512, "MIT", "English", "the classic"),
-        Preset(
-            "xlmr",
-            "xlm-roberta-base-ViT-B-32",
-            "laion5b_s13b_b90k",
-            512,
-            "MIT",
-            "about 100",
-            "other languages first",
-        ),
-        Preset(
-            "fast",
-            "MobileCLIP2-S0",
-            "dfndr2b",
-            512,
-            "apple-amlr (research only)",
-            "English",
-            "the fastest on a CPU; its licence allows research only",
-        ),
-    )
+    "mini": Preset(f"local-dir:{CHECKPOINTS / 'mini'}", None, "Apache-2.0"),
+    "siglip2": Preset("ViT-B-32-SigLIP2-256", "webli", "Apache-2.0"),
+    "clip": Preset("ViT-B-32", "laion2b_s34b_b79k", "MIT"),
+    "xlmr": Preset("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k", "MIT"),
+    "fast": Preset("MobileCLIP2-S0", "dfndr2b", "apple-amlr (research only)"),
 }

@@ -6,12 +6,12 @@ the checkpoint holds bit for bit become references into that file, the rest goes
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import struct
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def share_weights(out: Path, home: Path | None) -> dict[str, list[Piece]]:
                 if start < at or not size:
                     continue
                 value = data[start : start + size]
-                known = held.get(_digest(value)) if size >= MIN_SHARED_BYTES else None
+                known = held.get(sha256(value).digest()) if size >= MIN_SHARED_BYTES else None
                 found.append(known or _kept(value, rest))
                 at = start + size
             pieces[tower] = _joined(found)
@@ -76,8 +76,4 @@ def _tensors_in(home: Path, out: Path) -> Iterator[tuple[bytes, Piece]]:
         for tensor in json.loads(data[8 : 8 + length]).values():
             if "data_offsets" in tensor:
                 start, end = (8 + length + offset for offset in tensor["data_offsets"])
-                yield _digest(data[start:end]), Piece(name, start, end - start)
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
+                yield sha256(data[start:end]).digest(), Piece(name, start, end - start)

@@ -88,7 +88,10 @@ def _pulled(address: Address) -> Path | None:
         raise CheckpointError(
             f"{address} holds no {CONFIG}, so open_clip cannot load it. Check the name."
         )
-    if not address.revision and not _names_only(snapshot.folder / CONFIG, address.repo_id):
+    named = (
+        _text_config(snapshot.folder).get(f"hf_{kind}_name") for kind in ("model", "tokenizer")
+    )
+    if not address.revision and not all(name in (None, address.repo_id) for name in named):
         return None
     beside = ("*.json", "*.txt", "*.model")  # settings and tokenizers, of the top folder
     snapshot.fetch_matching((WHOLE_CHECKPOINT, *beside), ignored=["*/*"])
@@ -96,11 +99,9 @@ def _pulled(address: Address) -> Path | None:
     return snapshot.folder if whole or address.revision else None
 
 
-def _names_only(config_file: Path, repo_id: str) -> bool:
-    """Whether open_clip's settings refer to no other repository than this one."""
-    text_cfg = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-    named = (text_cfg.get("hf_model_name"), text_cfg.get("hf_tokenizer_name"))
-    return all(name in (None, repo_id) for name in named)
+def _text_config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return dict(config["model_cfg"]["text_cfg"])
 
 
 def _check_safetensors(checkpoint: Checkpoint) -> None:
@@ -129,34 +130,26 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
     not read, so that its weights stay random: the starting point of training.
     """
     import open_clip
-    from safetensors.torch import load_file
 
-    config_file = folder / CONFIG
-    if not config_file.is_file():
+    if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder} holds no {CONFIG}, so it is no local-dir: checkpoint.")
     name = f"{LOCAL_DIR}{folder}"
     files = [f for f in _weight_files(folder) if not (untrained and f.name == TRAINED_PART)]
     if not files:
         raise CheckpointError(f"{folder} holds no *.safetensors: the weights are missing.")
     options = {}
-    text_cfg = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+    text_cfg = _text_config(folder)
     if "hf_model_name" in text_cfg and (folder / "config.json").is_file():
         # open_clip takes the tokenizer of a local-dir from the folder, but would ask
         # the Hub for the text tower's config.json: point it at the folder as well.
-        options["text_cfg"] = {
-            **text_cfg,
-            "hf_model_name": str(folder),
-            "hf_model_pretrained": False,
-        }
+        local = {"hf_model_name": str(folder), "hf_model_pretrained": False}
+        options["text_cfg"] = {**text_cfg, **local}
     try:
         with quiet():
             model, _, preprocess = open_clip.create_model_and_transforms(
                 name, load_weights=False, pretrained_text=False, **options
             )
-        weights: dict[str, torch.Tensor] = {}
-        for file in files:
-            weights |= load_file(file)
-        model.load_state_dict(weights, strict=not untrained)
+        model.load_state_dict(_load_files(files), strict=not untrained)
         tokenizer = open_clip.get_tokenizer(name)
     except Exception as error:  # a damaged file can fail in any of the libraries below
         raise CheckpointError(
@@ -172,13 +165,17 @@ def _weight_files(folder: Path) -> list[Path]:
     return [f for f in files if f.name == WHOLE_CHECKPOINT] or files
 
 
+def _load_files(files: list[Path]) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {name: weight for file in files for name, weight in load_file(file).items()}
+
+
 def write_whole(folder: Path, out: Path) -> None:
     """Write all weights of a `local-dir:` checkpoint, unconverted, to one file in `out`."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
-    weights: dict[str, torch.Tensor] = {}
-    for file in _weight_files(folder):
-        weights |= load_file(file)
+    weights = _load_files(_weight_files(folder))
     save_file(weights, out / WHOLE_CHECKPOINT, metadata={"format": "pt"})
 
 

@@ -24,25 +24,9 @@ from typing import TypeVar
 
 from retrieval.encoders import Encoder
 from retrieval.errors import BundleError
-from retrieval.hub import (
-    Address,
-    Progress,
-    Snapshot,
-    fetch_checked,
-    is_address,
-    pull,
-    stays_inside,
-)
-from retrieval.library.catalog import (
-    Catalog,
-    Record,
-    is_web_address,
-    read_catalog,
-)
-from retrieval.library.embeddings import (
-    FrameEmbeddings,
-    read_embeddings,
-)
+from retrieval.hub import Address, Progress, Snapshot, fetch_checked, is_address, pull, stays_inside
+from retrieval.library.catalog import Catalog, Record, is_web_address, read_catalog
+from retrieval.library.embeddings import FrameEmbeddings, read_embeddings
 from retrieval.library.faiss_index import VectorIndex, map_vectors
 from retrieval.library.manifest import (
     CATALOG,
@@ -84,7 +68,11 @@ class Bundle:
         cannot be downloaded.
         """
         if is_address(where):
-            snapshot = _pull(Address.parse(where), progress)
+            address = Address.parse(where)
+            snapshot, manifest = _pull_manifest(address)
+            hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
+            fetch_checked(snapshot, hashes, progress)
+            _pulled[str(address)] = snapshot.folder
             return cls._open(snapshot.folder, snapshot.address)
         return read_whole(Path(where), lambda: cls._open(Path(where)))
 
@@ -96,11 +84,10 @@ class Bundle:
             check_file(location, path / name, facts["bytes"])
         try:
             records = read_catalog(path / CATALOG)
-            frames = means = None
-            if FRAMES in manifest.files:
-                frames = map_vectors(path / FRAMES, manifest.dim)
-            if MEANS in manifest.files:
-                means = map_vectors(path / MEANS, manifest.dim)
+            frames, means = (
+                map_vectors(path / name, manifest.dim) if name in manifest.files else None
+                for name in (FRAMES, MEANS)
+            )
             ids = [record.id for record in records]
             embeddings = read_embeddings(path / EMBEDDINGS, ids, frames)
         except DAMAGE as error:
@@ -186,15 +173,6 @@ def manifest_at(where: Path | str) -> Manifest:
     return read_manifest(Path(where))
 
 
-def _pull(address: Address, progress: Progress | None = None) -> Snapshot:
-    """Pull a bundle's files at one commit, each checked by its hash in the manifest."""
-    snapshot, manifest = _pull_manifest(address)
-    hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
-    fetch_checked(snapshot, hashes, progress)
-    _pulled[str(address)] = snapshot.folder
-    return snapshot
-
-
 def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
     snapshot = pull(address, MANIFEST)
     if snapshot is None:
@@ -219,7 +197,8 @@ def read_whole(path: Path, read: Callable[[], T]) -> T:
             result = read()
         except (BundleError, OSError) as error:
             failure = error
-            if not _was_swapped(path, before):
+            is_swapping = before is None and old_of(path).exists()  # by two renames
+            if _version(path) == before and not is_swapping:
                 break
         else:
             if _version(path) == before:
@@ -235,8 +214,3 @@ def _version(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return facts.st_ino, facts.st_mtime_ns, facts.st_size
-
-
-def _was_swapped(path: Path, before: tuple[int, int, int] | None) -> bool:
-    """Return whether the bundle was swapped since, or is being swapped (by two renames)."""
-    return _version(path) != before or (before is None and old_of(path).exists())

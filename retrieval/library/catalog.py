@@ -48,24 +48,8 @@ class Record:
 
 DESCRIBED = ("title", "tags", "emoji", "source", "license", "attribution")
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("uri", pa.string()),
-        ("title", pa.string()),
-        ("tags", pa.list_(pa.string())),
-        ("emoji", pa.string()),
-        ("source", pa.string()),
-        ("license", pa.string()),
-        ("attribution", pa.string()),
-        ("n_frames", pa.int32()),
-        ("duration_ms", pa.int32()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("places", pa.list_(pa.string())),
-        ("group", pa.int32()),
-    ]
-)
+_TYPES = {"str": pa.string(), "int": pa.int32(), "tuple[str, ...]": pa.list_(pa.string())}
+SCHEMA = pa.schema([(field.name, _TYPES[str(field.type)]) for field in fields(Record)])
 
 
 def is_web_address(text: str) -> bool:
@@ -200,20 +184,16 @@ def read_catalog(path: Path) -> Catalog:
     version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     with _reading:
         if version not in _read:
-            _read[version] = Catalog(_parse(path))
+            rows = pq.read_table(path, columns=SCHEMA.names).to_pylist()
+            lists = ("tags", "places")
+            _read[version] = Catalog(
+                Record(**{**row, **{name: tuple(row[name] or ()) for name in lists}})
+                for row in rows
+            )
             while len(_read) > MAX_CACHED:
                 _read.popitem(last=False)
         _read.move_to_end(version)
         return _read[version]
-
-
-def _parse(path: Path) -> list[Record]:
-    names = [field.name for field in fields(Record)]
-    rows = pq.read_table(path, columns=names).to_pylist()
-    return [
-        Record(**{**row, "tags": tuple(row["tags"] or ()), "places": tuple(row["places"] or ())})
-        for row in rows
-    ]
 
 
 def count_licenses(records: Sequence[Record]) -> dict[str, int]:

@@ -15,6 +15,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from retrieval.library.embeddings import gif_blocks, unit
+
 # The least closeness (see `_closeness`) at which two GIFs match. Chosen with `mini` on one
 # half of the pairs that `python -m benchmarks duplicates` makes; on the other half precision
 # is 0.984 and recall 0.917 (1.000 and 0.875 by the cosine of means alone, at 0.975).
@@ -67,15 +69,11 @@ def group(
     means = _means(vectors, starts, centre, block)
     pairs = _near_pairs(means, same - HALF_PRECISION, block, exhaustive)
     ends = np.append(starts[1:], len(vectors))
-    closeness = np.array(
-        [
-            _closeness(
-                _unit(vectors[starts[i] : ends[i]] - centre),
-                _unit(vectors[starts[j] : ends[j]] - centre),
-            )
-            for i, j in pairs
-        ]
-    )
+
+    def frames_of(gif: int) -> np.ndarray:
+        return unit(vectors[starts[gif] : ends[gif]] - centre)
+
+    closeness = np.array([_closeness(frames_of(i), frames_of(j)) for i, j in pairs])
     matching = np.flatnonzero(closeness >= same)
     pairs, closeness = pairs[matching], closeness[matching]
     # The closest first; equals in catalogue order.
@@ -90,29 +88,18 @@ def library_centre(vectors: np.ndarray, starts: np.ndarray, block: int = BLOCK) 
     there. Without it, 0 is how alike two GIFs are on average, whatever the checkpoint.
     """
     total = np.zeros(vectors.shape[1], np.float64)
-    for gifs, rows in _blocks(vectors, starts, block):
+    for gifs, rows in gif_blocks(vectors, starts, block):
         lengths = np.diff(np.append(gifs, len(rows)))
         total += (np.add.reduceat(rows, gifs, axis=0) / lengths[:, None]).sum(axis=0, dtype=float)
     return (total / (len(starts) + CENTRE_PRIOR)).astype(np.float32)
-
-
-def _blocks(
-    vectors: np.ndarray, starts: np.ndarray, block: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (starts within the block, rows float32) of `block` GIFs at a time."""
-    ends = np.append(starts[1:], len(vectors))
-    for first in range(0, len(starts), block):
-        gifs = starts[first : first + block]
-        rows = vectors[gifs[0] : ends[first + len(gifs) - 1]]
-        yield gifs - gifs[0], np.asarray(rows, np.float32)
 
 
 def _means(vectors: np.ndarray, starts: np.ndarray, centre: np.ndarray, block: int) -> np.ndarray:
     """Return the unit mean of each GIF's centred unit frames, float16 (n_gifs, dim)."""
     means = np.empty((len(starts), len(centre)), np.float16)
     done = 0
-    for gifs, rows in _blocks(vectors, starts, block):
-        means[done : done + len(gifs)] = _unit(np.add.reduceat(_unit(rows - centre), gifs, axis=0))
+    for gifs, rows in gif_blocks(vectors, starts, block):
+        means[done : done + len(gifs)] = unit(np.add.reduceat(unit(rows - centre), gifs, axis=0))
         done += len(gifs)
     return means
 
@@ -127,7 +114,7 @@ def _closeness(a: np.ndarray, b: np.ndarray) -> float:
     """
     cosines = a @ b.T
     middle = _lower_median(cosines.max(axis=1)), _lower_median(cosines.max(axis=0))
-    return min(*middle, float(_unit(a.sum(axis=0)) @ _unit(b.sum(axis=0))))
+    return min(*middle, float(unit(a.sum(axis=0)) @ unit(b.sum(axis=0))))
 
 
 def _lower_median(values: np.ndarray) -> float:
@@ -228,7 +215,3 @@ def _groups(n: int, pairs: np.ndarray) -> np.ndarray:
         leader_of[members[merged]] = kept
         members[kept] += members.pop(merged)
     return leader_of
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

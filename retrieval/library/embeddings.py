@@ -36,24 +36,42 @@ class FrameEmbeddings:
 
     def starts(self) -> np.ndarray:
         """Return the row at which each GIF's frames start, int64 (n_gifs,)."""
-        first = np.ones(len(self), bool)
-        first[1:] = self.gif_numbers[1:] != self.gif_numbers[:-1]
-        return np.flatnonzero(first)
+        return _run_starts(self.gif_numbers)
 
 
-def gif_means(vectors: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the unit mean of each GIF's frames, in blocks, float32 (at most GIFS_AT_ONCE, dim).
+def _run_starts(values: np.ndarray) -> np.ndarray:
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] != values[:-1]
+    return np.flatnonzero(first)
+
+
+def gif_blocks(
+    vectors: np.ndarray, starts: np.ndarray, n: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (starts within the block, rows float32) of `n` GIFs at a time.
 
     `vectors` (n, dim) are the frames of all GIFs, in memory or memory-mapped; `starts`
     (n_gifs,) is the row at which each GIF's frames start.
     """
     ends = np.append(starts[1:], len(vectors))
-    for first in range(0, len(starts), GIFS_AT_ONCE):
-        block = starts[first : first + GIFS_AT_ONCE]
-        rows = np.asarray(vectors[block[0] : ends[first + len(block) - 1]], np.float32)
-        sums = np.add.reduceat(rows, block - block[0], axis=0)
-        # Frames that cancel each other out have no direction: their cosine is 0, not NaN.
-        yield sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    for first in range(0, len(starts), n):
+        block = starts[first : first + n]
+        rows = vectors[block[0] : ends[first + len(block) - 1]]
+        yield block - block[0], np.asarray(rows, np.float32)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale rows to unit length; one without a direction stays near 0, not NaN."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def gif_means(vectors: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the unit mean of each GIF's frames, in blocks, float32 (at most GIFS_AT_ONCE, dim).
+
+    `vectors` and `starts` as for `gif_blocks`.
+    """
+    for first_rows, rows in gif_blocks(vectors, starts, GIFS_AT_ONCE):
+        yield unit(np.add.reduceat(rows, first_rows, axis=0))
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,12 @@ def write_shard(gifs: Iterable[GifFrames], dim: int, path: Path) -> None:
     pq.write_table(pa.table(columns, names=SCHEMA_NAMES), path, compression="zstd")
 
 
+def read_shard(path: Path) -> FrameEmbeddings:
+    """Return one shard's rows, without the GIFs that they belong to."""
+    table = pq.read_table(path, columns=list(SCHEMA_NAMES[1:]))
+    return _rows_of(table, np.zeros(len(table), np.int32))
+
+
 def shards_in(folder: Path) -> list[Path]:
     """The shards, in the order of their rows."""
     return sorted(folder.glob("part-*.parquet"))
@@ -118,15 +142,19 @@ def read_embeddings(
     names, starts = _runs(table)
     if names != list(ids):
         raise ValueError("the embeddings are of other GIFs than the catalogue")
-    if vectors is None:
-        vectors = _vectors(table)
     lengths = np.diff([*starts, len(table)])
-    return FrameEmbeddings(
-        gif_numbers=np.repeat(np.arange(len(names), dtype=np.int32), lengths),
-        frame_indices=table["frame_index"].to_numpy().astype(np.int32),
-        times_ms=table["time_ms"].to_numpy().astype(np.int32),
-        vectors=vectors,
-    )
+    numbers = np.repeat(np.arange(len(names), dtype=np.int32), lengths)
+    return _rows_of(table, numbers, vectors)
+
+
+def _rows_of(
+    table: pa.Table, gif_numbers: np.ndarray, vectors: np.ndarray | None = None
+) -> FrameEmbeddings:
+    if vectors is None:
+        flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        vectors = flat.reshape(len(table), -1)
+    indices, times = (table[name].to_numpy().astype(np.int32) for name in SCHEMA_NAMES[1:3])
+    return FrameEmbeddings(gif_numbers, indices, times, vectors)
 
 
 def read_frame_indices(folder: Path) -> dict[str, np.ndarray]:
@@ -145,15 +173,8 @@ def _runs(table: pa.Table) -> tuple[list[str], list[int]]:
     """(gif ids, the row at which each one's frames start); ids come as a dictionary."""
     column = table["gif_id"].unify_dictionaries().combine_chunks()
     codes = np.asarray(column.indices)
-    first = np.ones(len(codes), bool)
-    first[1:] = codes[1:] != codes[:-1]
-    starts = np.flatnonzero(first)
+    starts = _run_starts(codes)
     return column.dictionary.take(pa.array(codes[starts])).to_pylist(), starts.tolist()
-
-
-def _vectors(table: pa.Table) -> np.ndarray:
-    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(table), -1)
 
 
 class ShardStore:
@@ -192,24 +213,11 @@ class ShardStore:
 
     def __getitem__(self, gif_id: str) -> GifFrames:
         shard, start, stop = self._where[gif_id]
-        rows = self._shard(shard)
-        return GifFrames(
-            gif_id,
-            rows.frame_indices[start:stop],
-            rows.times_ms[start:stop],
-            rows.vectors[start:stop],
-        )
-
-    def _shard(self, number: int) -> FrameEmbeddings:
-        if number not in self._open:
-            table = pq.read_table(self._paths[number], columns=list(SCHEMA_NAMES[1:]))
-            self._open[number] = FrameEmbeddings(
-                np.zeros(len(table), np.int32),
-                table["frame_index"].to_numpy(),
-                table["time_ms"].to_numpy(),
-                _vectors(table),
-            )
+        if shard not in self._open:
+            self._open[shard] = read_shard(self._paths[shard])
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)
-        self._open.move_to_end(number)
-        return self._open[number]
+        self._open.move_to_end(shard)
+        rows = self._open[shard]
+        columns = (rows.frame_indices, rows.times_ms, rows.vectors)
+        return GifFrames(gif_id, *(column[start:stop] for column in columns))

@@ -8,7 +8,7 @@ the exact vectors, so every score that leaves this module is exact.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,15 @@ class VectorIndex:
                 ivf.cp.seed = SEED
                 ivf.cp.min_points_per_centroid = 1  # else FAISS warns on tiny libraries
                 ivf.nprobe = plan.parameters["nprobe"]
-            index.train(_sample(vectors, n_training(plan.n)))
-        for block in _blocks(vectors):
-            index.add(block)
+            # The same rows every time.
+            rng = np.random.default_rng(SEED)
+            rows = np.sort(rng.choice(len(vectors), n_training(plan.n), replace=False))
+            index.train(np.asarray(vectors[rows], np.float32))
+        # In blocks of a fixed size: BLAS may round a row by the size of the block it comes in
+        # (seen on a Zen processor), and with it the bytes of the index.
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            block = vectors[start : start + ROWS_AT_ONCE]
+            index.add(np.ascontiguousarray(block, np.float32))
         return cls(index, vectors, plan.parameters)
 
     @classmethod
@@ -199,22 +205,6 @@ def _best(scores: np.ndarray, rows: np.ndarray, n: int) -> tuple[np.ndarray, np.
     """Return the n best scores and their rows; equal scores in the order of the rows."""
     order = np.lexsort((rows, -scores))[:n]
     return scores[order], rows[order]
-
-
-def _sample(vectors: np.ndarray, n: int) -> np.ndarray:
-    """Return n vectors to train on, float32, the same ones every time."""
-    rows = np.sort(np.random.default_rng(SEED).choice(len(vectors), n, replace=False))
-    return np.asarray(vectors[rows], np.float32)
-
-
-def _blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows in float32 blocks of a fixed size.
-
-    BLAS may round a row by the size of the block it comes in (seen on a Zen processor),
-    and with it the bytes of the index.
-    """
-    for start in range(0, len(vectors), ROWS_AT_ONCE):
-        yield np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE], np.float32)
 
 
 def _kind_of(index: faiss.Index) -> str:

@@ -67,44 +67,35 @@ def plan_index(n: int, dim: int, kind: str = "auto") -> IndexPlan:
     if n < 1 or dim < 1:
         raise IndexKindError(f"There is nothing to index: {n} vectors of {dim} components.")
     if kind == "auto":
-        kind = _fastest_kind(n * dim)
+        fits_codes = n * dim <= RABITQ_COMPONENTS
+        kind = KIND if n * dim <= FLAT_COMPONENTS else "rabitq" if fits_codes else "ivf-rabitq"
     if kind not in KINDS:
         raise IndexKindError(f"Unknown index kind {kind!r}; choose auto or {', '.join(KINDS)}.")
-    lists = _lists(n)
+    lists, nprobe = _lists(n), _nprobe(n)
+    # The lower of the two recalls at the measured size nearest by ratio.
+    measured = MEASURED[kind]
+    recall = min(measured[min(measured, key=lambda size: max(size / n, n / size))])
+    # RaBitQ's error goes with 1/√dim, and neighbours draw nearer as n grows.
+    growth = max(1.0, 512 / dim) ** 0.5 * max(1.0, n / CANDIDATES_UP_TO) ** 0.5
+    candidates = round(CANDIDATES * growth)
+    reranked = f"{candidates:,} candidates re-ranked: recall@10 {recall:.2f} measured"
+    code = (dim + 7) // 8 + 8  # a bit a component, two float32 factors
+    rotation = 4 * dim * dim / n
     parameters: dict[str, int] = {}
-    if kind != "flat":
-        parameters["candidates"] = _candidates(n, dim)
-    if kind == "ivf-rabitq":
-        parameters["nprobe"] = _nprobe(n)
-    recall = _expected_recall(kind, n)
-    how = {
-        "flat": f"compared one by one: exact (up to {FLAT_COMPONENTS // dim:,} that is quick)",
-        "rabitq": f"compared one by one by 1-bit codes, {_candidates(n, dim):,} candidates "
-        f"re-ranked: recall@10 {recall:.2f} measured",
-        "ivf-rabitq": f"{_nprobe(n)} of {lists} lists searched, {_candidates(n, dim):,} "
-        f"candidates re-ranked: recall@10 {recall:.2f} measured",
-    }[kind]
-    bytes_per_vector = _bytes_per_vector(kind, n, dim)
-    return IndexPlan(
-        kind=kind,
-        n=n,
-        dim=dim,
-        factory={
-            "flat": "Flat",
-            "rabitq": f"RR{dim},RaBitQ",
-            "ivf-rabitq": f"RR{dim},IVF{lists},RaBitQ",
-        }[kind],
-        parameters=parameters,
-        bytes_per_vector=bytes_per_vector,
-        expected_recall=recall,
-        reason=f"{n:,} vectors of {dim} in {n * bytes_per_vector / 1e6:,.0f} MB, {how}.",
-    )
-
-
-def _fastest_kind(n_components: int) -> str:
-    if n_components <= FLAT_COMPONENTS:
-        return "flat"
-    return "rabitq" if n_components <= RABITQ_COMPONENTS else "ivf-rabitq"
+    if kind == "flat":
+        factory, bytes_per_vector = "Flat", 4.0 * dim
+        how = f"compared one by one: exact (up to {FLAT_COMPONENTS // dim:,} that is quick)"
+    elif kind == "rabitq":
+        factory, bytes_per_vector = f"RR{dim},RaBitQ", code + rotation
+        parameters = {"candidates": candidates}
+        how = f"compared one by one by 1-bit codes, {reranked}"
+    else:
+        factory = f"RR{dim},IVF{lists},RaBitQ"
+        bytes_per_vector = code + rotation + 8 + 4 * dim * lists / n  # row numbers, centroids
+        parameters = {"candidates": candidates, "nprobe": nprobe}
+        how = f"{nprobe} of {lists} lists searched, {reranked}"
+    reason = f"{n:,} vectors of {dim} in {n * bytes_per_vector / 1e6:,.0f} MB, {how}."
+    return IndexPlan(kind, n, dim, factory, parameters, bytes_per_vector, recall, reason)
 
 
 def _lists(n: int) -> int:
@@ -125,31 +116,9 @@ def _nprobe(n: int) -> int:
     return max(1, min(_lists(n), round(_lists(n) * 0.125 * (1e6 / n) ** 0.2)))
 
 
-def _candidates(n: int, dim: int) -> int:
-    """RaBitQ's error goes with 1/√dim, and neighbours draw nearer as n grows."""
-    growth = max(1.0, 512 / dim) ** 0.5 * max(1.0, n / CANDIDATES_UP_TO) ** 0.5
-    return round(CANDIDATES * growth)
-
-
-def _bytes_per_vector(kind: str, n: int, dim: int) -> float:
-    if kind == "flat":
-        return 4.0 * dim
-    code = (dim + 7) // 8 + 8  # a bit a component, two float32 factors
-    if kind == "rabitq":
-        return code + 4 * dim * dim / n  # and the rotation
-    return code + 8 + 4 * dim * (_lists(n) + dim) / n  # row numbers, centroids, rotation
-
-
-def _expected_recall(kind: str, n: int) -> float:
-    """Return the lower of the two recalls at the measured size nearest by ratio."""
-    if kind == "flat":
-        return 1.0
-    measured = MEASURED[kind]
-    return min(measured[min(measured, key=lambda size: max(size / n, n / size))])
-
-
 # recall@10 as measured, by number of vectors: for held-out frames, for text-like queries.
 MEASURED: Mapping[str, Mapping[int, tuple[float, float]]] = {
+    "flat": {1: (1.0, 1.0)},  # exact at any size
     "rabitq": {125_000: (0.999, 0.996)},
     "ivf-rabitq": {
         10_000: (0.993, 0.992),

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from retrieval.library.catalog import Record
 from retrieval.library.manifest import CATALOG, Manifest
-from retrieval.paths import user_state
+from retrieval.paths import user_state, write_json
 
 
 def register_build(
@@ -34,8 +34,12 @@ def register_build(
     bundle = str(out.resolve())
     try:
         if folders:
-            _write(_file_of(sha256), {"bundle": bundle, "folders": sorted(folders)})
-        _remove_earlier(bundle, kept=sha256 if folders else "")
+            write_json(_builds() / f"{sha256}.json", {"bundle": bundle, "folders": sorted(folders)})
+        for file in _builds().glob("*.json"):
+            with suppress(ValueError, KeyError, TypeError):
+                is_kept = folders and file.stem == sha256
+                if not is_kept and json.loads(file.read_text("utf-8"))["bundle"] == bundle:
+                    file.unlink()
     except OSError as error:
         if folders:
             return (
@@ -59,12 +63,12 @@ def media_folders(records: Iterable[Record], source_folder: Path | None = None) 
             found.add(resolve(os.path.dirname(path)))
     if found and source_folder is not None:
         found.add(resolve(source_folder))
-    return {folder for folder in found if not _is_within_another(folder, found)}
+    return {f for f in found if not any(str(parent) in found for parent in Path(f).parents)}
 
 
 def folders_of(sha256: str) -> tuple[str, ...]:
     """Return the folders registered for the catalogue with this hash; none if built elsewhere."""
-    file = _file_of(sha256)
+    file = _builds() / f"{sha256}.json"
     try:
         return _read(file, file.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
@@ -76,28 +80,5 @@ def _read(file: Path, changed_ns: int) -> tuple[str, ...]:
     return tuple(map(str, json.loads(file.read_text(encoding="utf-8"))["folders"]))
 
 
-def _is_within_another(folder: str, folders: Collection[str]) -> bool:
-    return any(str(parent) in folders for parent in Path(folder).parents)
-
-
 def _builds() -> Path:
     return user_state() / "builds"
-
-
-def _file_of(sha256: str) -> Path:
-    return _builds() / f"{sha256}.json"
-
-
-def _write(file: Path, content: dict[str, object]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(file)
-
-
-def _remove_earlier(bundle: str, kept: str) -> None:
-    for file in _builds().glob("*.json"):
-        with suppress(ValueError, KeyError, TypeError):
-            known = json.loads(file.read_text(encoding="utf-8"))
-            if known["bundle"] == bundle and file.stem != kept:
-                file.unlink()

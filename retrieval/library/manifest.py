@@ -12,13 +12,8 @@ from typing import Any
 from retrieval import __version__
 from retrieval.encoders import Checkpoint
 from retrieval.errors import BundleError, reason_of
-from retrieval.hub import (
-    Address,
-    stays_inside,
-)
-from retrieval.library.embeddings import (
-    shards_in,
-)
+from retrieval.hub import Address, stays_inside
+from retrieval.library.embeddings import shards_in
 from retrieval.library.index_plan import KIND
 from retrieval.output import suggest_output
 from retrieval.paths import NAME, why_not_regular
@@ -159,10 +154,10 @@ def check_file(location: Location, file: Path, size: int) -> None:
         raise BundleError(f"{file} is missing ({reason_of(error)}). {location.remedy}") from error
     if reason := why_not_regular(facts.st_mode):
         raise BundleError(f"{file} is {reason}. {location.remedy}")
-    found = facts.st_size
-    if found != size:
+    if facts.st_size != size:
         raise BundleError(
-            f"{file} is truncated or changed: {found:,} bytes, expected {size:,}. {location.remedy}"
+            f"{file} is truncated or changed: {facts.st_size:,} bytes, expected {size:,}. "
+            f"{location.remedy}"
         )
 
 

@@ -13,23 +13,18 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from retrieval.errors import SourceError
-from retrieval.hub import (
-    sha256_of,
-)
-from retrieval.library.catalog import (
-    Record,
-    count_licenses,
-    write_catalog,
-)
+from retrieval.hub import sha256_of
+from retrieval.library.catalog import Record, count_licenses, write_catalog
 from retrieval.library.embeddings import (
     ROWS_PER_SHARD,
     GifFrames,
     gif_means,
+    read_shard,
     write_shard,
 )
 from retrieval.library.faiss_index import VectorIndex, map_vectors
@@ -86,27 +81,32 @@ class BundleWriter:
         (n_gifs,). The embeddings are float32 in memory if they are few; otherwise they are
         also written to frames.f16, and returned as float16 memory-mapped from there.
         """
-        frames = _Frames(self._partial / FRAMES, self._dim)
+        few = [np.zeros((0, self._dim), np.float32)]  # empty again once they are too many
         pending: list[GifFrames] = []
-        starts, n_rows, n_pending, n_shards = [], 0, 0, 0
-        with frames:
-            for gif in gifs:
-                starts.append(n_rows)
-                frames.append(gif.vectors)
-                pending.append(gif)
-                n_rows += len(gif)
-                n_pending += len(gif)
-                if n_pending >= ROWS_PER_SHARD:
-                    write_shard(pending, self._dim, self._shard(n_shards))
-                    pending, n_pending, n_shards = [], 0, n_shards + 1
-        if pending or not n_shards:
-            write_shard(pending, self._dim, self._shard(n_shards))
-        self._vectors, self._starts = frames.vectors(), np.array(starts, np.int64)
+        folder, shards = self._partial / EMBEDDINGS, list[Path]()
+        starts, n_rows, n_pending = [], 0, 0
+        for gif in gifs:
+            starts.append(n_rows)
+            few.append(gif.vectors)
+            pending.append(gif)
+            n_rows += len(gif)
+            n_pending += len(gif)
+            if n_rows * self._dim > MAX_COMPONENTS_IN_MEMORY:
+                few.clear()
+            if n_pending >= ROWS_PER_SHARD:
+                shards.append(folder / f"part-{len(shards):05}.parquet")
+                write_shard(pending, self._dim, shards[-1])
+                pending, n_pending = [], 0
+        if pending or not shards:
+            shards.append(folder / f"part-{len(shards):05}.parquet")
+            write_shard(pending, self._dim, shards[-1])
+        self._starts = np.array(starts, np.int64)
+        if few:
+            self._vectors = np.concatenate(few)
+        else:
+            self._vectors = self._write_half(FRAMES, (read_shard(f).vectors for f in shards))
         self._counts = {"n_gifs": len(starts), "n_frames": n_rows}
         return self._vectors, self._starts
-
-    def _shard(self, number: int) -> Path:
-        return self._partial / EMBEDDINGS / f"part-{number:05}.parquet"
 
     def write_index(self, kind: str = "auto", pooling: str = DEFAULT_POOLING) -> IndexPlan:
         """Build the index: of GIF means, or of frames if the best frame is pooled."""
@@ -165,58 +165,22 @@ class BundleWriter:
         if manifest.pooling != self._pooling:
             raise ValueError(f"the index was written for pooling {self._pooling}")
         del self._vectors
+        files = {}
+        for file in sorted(self._partial.rglob("*")):
+            if file.is_file() and file.name != MARKER:
+                name = file.relative_to(self._partial).as_posix()
+                known = self._hashes.get(name) or sha256_of(file)
+                files[name] = {"bytes": file.stat().st_size, "sha256": known}
         manifest = replace(
             manifest,
             dim=self._dim,
             index_kind=self._plan.kind,
             index_rows=INDEX_ROWS[manifest.pooling],
             index_parameters=dict(self._plan.parameters),
-            files=self._file_facts(),
+            files=files,
             **self._counts,
         )
         text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
         (self._partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
         self._staged.commit()
         return manifest
-
-    def _file_facts(self) -> dict[str, dict[str, Any]]:
-        facts = {}
-        for file in sorted(self._partial.rglob("*")):
-            if file.is_file() and file.name != MARKER:
-                name = file.relative_to(self._partial).as_posix()
-                known = self._hashes.get(name) or sha256_of(file)
-                facts[name] = {"bytes": file.stat().st_size, "sha256": known}
-        return facts
-
-
-class _Frames:
-    """Collects frame embeddings: in memory while they are few, then in a float16 file."""
-
-    def __init__(self, path: Path, dim: int):
-        self._path, self._dim = path, dim
-        self._pending: list[np.ndarray] = []
-        self._n_components = 0
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> _Frames:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def append(self, vectors: np.ndarray) -> None:
-        self._pending.append(vectors)
-        self._n_components += vectors.size
-        if not self._file and self._n_components > MAX_COMPONENTS_IN_MEMORY:
-            self._file = self._path.open("wb")
-        if self._file:
-            for block in self._pending:
-                self._file.write(block.astype(np.float16).data)
-            self._pending = []
-
-    def vectors(self) -> np.ndarray:
-        """Return all of them, (n, dim), float32 in memory or float16 memory-mapped."""
-        if self._file:
-            return map_vectors(self._path, self._dim)
-        return np.concatenate([np.zeros((0, self._dim), np.float32), *self._pending])

@@ -1,7 +1,6 @@
 """Media files: formats told by their content, and decoding within bounds."""
 
 from retrieval.media.decoders import on_white
-from retrieval.media.facts import Facts
 from retrieval.media.formats import media_suffix
 from retrieval.media.frames import (
     DEFAULT_FRAMES,
@@ -12,7 +11,7 @@ from retrieval.media.frames import (
     read_frames,
     read_media,
 )
-from retrieval.media.limits import Limits, Stop
+from retrieval.media.limits import Facts, Limits, Stop
 
 __all__ = [
     "DEFAULT_FRAMES",

@@ -27,7 +27,6 @@ from retrieval.media.formats import (
     count_mp4_samples,
     count_units,
     gif_standalone_frames,
-    is_cut_mp4,
     is_only_extensions,
     media_suffix,
     webp_delays_ms,
@@ -49,6 +48,8 @@ MAX_MP4_SAMPLES = 1_000_000
 # the picture, and a decoder goes through all of a packet before anybody can stop it: 3,000
 # slices of 4000 × 4000 in 80 kB take it 6 s. A good film has one, and seldom more than 100.
 MAX_UNITS = {"h264": 500, "hevc": 500, "libdav1d": 64, "av1": 64}
+
+NO_PICTURE = "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
 
 # The upright position of each EXIF orientation.
 UPRIGHT = {
@@ -106,7 +107,7 @@ def named_errors(limits: Limits) -> Iterator[None]:
             f"max_pixels is {limits.max_pixels:,} ({_decoding_reason(error)})"
         ) from error
     except UnidentifiedImageError as error:
-        raise _no_picture() from error
+        raise MediaError(NO_PICTURE) from error
     except MemoryError as error:
         raise UnavailableError("decoding it takes more memory than there is now") from error
     except Exception as error:
@@ -124,12 +125,6 @@ def _decoding_reason(error: BaseException) -> str:
     return reason_of(error)[:200]
 
 
-def _no_picture() -> MediaError:
-    return MediaError(
-        "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
-    )
-
-
 @contextmanager
 def _open_stream(data: bytes, budget: Budget) -> Iterator[Opened]:
     """A GIF, APNG, MP4 or WebM.
@@ -139,8 +134,6 @@ def _open_stream(data: bytes, budget: Budget) -> Iterator[Opened]:
     limits = budget.limits
     is_gif = data[:3] == b"GIF"
     standalone = gif_standalone_frames(data, limits.max_frames + 1) if is_gif else []
-    if is_cut_mp4(data):
-        raise EOFError("the file ends in the middle of a frame")
     check("max_samples", count_mp4_samples(data), MAX_MP4_SAMPLES)
     if not is_gif:
         # ffmpeg decodes some frames of a film as it opens it. So everything is checked
@@ -296,7 +289,7 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
     """A JPEG, PNG or WebP."""
     limits, kind = budget.limits, PILLOW_FORMATS.get(media_suffix(data))
     if kind is None:
-        raise _no_picture()
+        raise MediaError(NO_PICTURE)
     scans = count_jpeg_scans(data) if kind == "JPEG" else 1
     check("max_scans", scans, MAX_JPEG_SCANS)
     if kind == "PNG":

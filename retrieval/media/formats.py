@@ -34,13 +34,6 @@ def media_suffix(data: bytes) -> str:
     return ".webm" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
 
 
-def is_cut_mp4(data: bytes) -> bool:
-    """Whether an MP4 is truncated inside its frame data, which ffmpeg does not report."""
-    if data[4:8] != b"ftyp":
-        return False
-    return any(kind == b"mdat" and at + size > len(data) for kind, at, size in _mp4_boxes(data))
-
-
 def _mp4_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(kind, where, size in bytes) of the boxes that an MP4 consists of."""
     at, end, count = 0, len(data), 0
@@ -63,14 +56,17 @@ def count_mp4_samples(data: bytes) -> int:
     """How many samples the tables of an MP4 claim in all its tracks; 0 for other files.
 
     A table may claim four thousand million in twenty bytes. Whatever looks like one counts,
-    unless it stands in the media themselves. EOFError for a header that is compressed, which
-    no program writes any more.
+    unless it stands in the media themselves. EOFError for a file that ends inside these, which
+    ffmpeg does not report, and for a compressed header, which no program writes any more.
     """
     if data[4:8] != b"ftyp":
         return 0
     total = 0
     for kind, at, size in _mp4_boxes(data):
-        if kind != b"mdat":
+        if kind == b"mdat":
+            if at + size > len(data):
+                raise EOFError("the file ends in the middle of a frame")
+        else:
             if data.find(b"cmov", at, at + size) >= 0:
                 raise EOFError("a compressed header")
             tables = _SAMPLE_TABLE.finditer(data, at, at + size)

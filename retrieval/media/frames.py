@@ -91,7 +91,8 @@ def convert_media(
         size, last = (0, 0), None
         for index, image in zip(wanted, decode(wanted), strict=True):
             size = size if frames else image.size
-            thumbnail = _thumbnail(image)
+            small = image.resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.BOX)
+            thumbnail = np.asarray(small, np.int16)
             if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
                 frames.append(Frame(index, starts[index], convert(image)))
                 last = thumbnail
@@ -149,7 +150,3 @@ def spread(starts: list[int], duration_ms: int, n: int) -> list[int]:
     moments = (np.arange(n) + 0.5) * duration_ms / n
     shown = np.searchsorted(np.asarray(starts), moments, side="right") - 1
     return sorted(set(shown.clip(0, len(starts) - 1).tolist()))
-
-
-def _thumbnail(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.BOX), np.int16)

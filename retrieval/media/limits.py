@@ -12,9 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from retrieval.errors import MediaError, StoppedError
-from retrieval.media.facts import Facts
 
 Stop = Callable[[], bool]  # whether the work was cancelled; called from any thread
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Frame count, duration and size of a decoded media file."""
+
+    n_frames: int
+    duration_ms: int  # 0 for a still
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
