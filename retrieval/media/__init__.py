@@ -11,7 +11,7 @@ from retrieval.media.frames import (
     read_frames,
     read_media,
 )
-from retrieval.media.limits import Facts, Limits, Stop
+from retrieval.media.limits import Facts, Limits, PictureText, Stop
 
 __all__ = [
     "DEFAULT_FRAMES",
@@ -19,6 +19,7 @@ __all__ = [
     "Facts",
     "Limits",
     "Media",
+    "PictureText",
     "Stop",
     "convert_media",
     "media_suffix",

@@ -17,13 +17,25 @@ Stop = Callable[[], bool]  # whether the work was cancelled; called from any thr
 
 
 @dataclass(frozen=True)
+class PictureText:
+    """Text read in one frame; a text that stays for several frames is listed once."""
+
+    text: str
+    frame: int  # its index in the animation
+    time_ms: int
+    confidence: float  # of the recogniser, 0 to 1
+    box: tuple[float, float, float, float]  # left, top, right, bottom; 0 to 1 of the picture
+
+
+@dataclass(frozen=True)
 class Facts:
-    """Frame count, duration and size of a decoded media file."""
+    """Frame count, duration, size, and the text in the pictures of a media file."""
 
     n_frames: int
     duration_ms: int  # 0 for a still
     width: int
     height: int
+    texts: tuple[PictureText, ...] = ()
 
 
 @dataclass(frozen=True)
