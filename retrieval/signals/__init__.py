@@ -1,1 +1,1 @@
-"""What is known of a GIF beyond its frames, and how it answers a message: names, words, reactions."""
+"""What is known of a GIF beyond its frames: its names, its words, and the reaction that it is."""
