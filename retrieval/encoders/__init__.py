@@ -16,6 +16,7 @@ from retrieval.encoders.base import (
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
+from retrieval.encoders.sentences import SentenceEncoder, sentence_encoder
 
 __all__ = [
     "BATCH_SIZE",
@@ -29,7 +30,9 @@ __all__ = [
     "Checkpoint",
     "Encoder",
     "Pixels",
+    "SentenceEncoder",
     "find_export",
     "load_encoder",
     "probe_pixels",
+    "sentence_encoder",
 ]

@@ -24,6 +24,7 @@ from retrieval.library.index_plan import KINDS, plan_index
 from retrieval.library.local_builds import folders_of, register_build
 from retrieval.library.manifest import (
     CATALOG,
+    DAMAGE,
     DEFAULT_POOLING,
     EMBEDDINGS,
     MANIFEST,
@@ -31,6 +32,7 @@ from retrieval.library.manifest import (
     OLDEST_REUSABLE,
     POOLINGS,
     Manifest,
+    build_command,
     owned_files,
     read_manifest,
 )
@@ -38,6 +40,7 @@ from retrieval.library.writer import BundleWriter
 
 __all__ = [
     "CATALOG",
+    "DAMAGE",
     "DEFAULT_POOLING",
     "DESCRIBED",
     "EMBEDDINGS",
@@ -57,6 +60,7 @@ __all__ = [
     "Record",
     "ShardStore",
     "VectorIndex",
+    "build_command",
     "folder_of",
     "folders_of",
     "gif_means",

@@ -18,7 +18,8 @@ from retrieval.library.index_plan import KIND
 from retrieval.output import suggest_output
 from retrieval.paths import NAME, why_not_regular
 
-FORMAT_VERSION = 3  # 3: one row of the index per GIF if means are pooled; frames.f16, means.f16
+FORMAT_VERSION = 4  # 3: one row of the index per GIF if means are pooled; 4: signals
+OLDEST_READ = 3  # searched by frames alone
 OLDEST_REUSABLE = 2  # format whose catalogue and embeddings a build takes over
 METRIC = "cosine"
 INDEX_ROWS = {"best_frame": "frames", "mean": "gifs"}  # what a row of the index is, by pooling
@@ -61,6 +62,8 @@ class Manifest:
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     index_rows: str = ""  # what a row of the index is: "gifs" or "frames"
+    # Of words, names and reactions (retrieval.signals); empty: searched by frames alone.
+    signal_facts: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
     written_by: str = f"{NAME} {__version__}"
     format_version: int = FORMAT_VERSION
@@ -105,7 +108,7 @@ def build_command(out: Path) -> str:
 
 
 def read_manifest(
-    path: Path, origin: Address | None = None, *, oldest: int = FORMAT_VERSION
+    path: Path, origin: Address | None = None, *, oldest: int = OLDEST_READ
 ) -> Manifest:
     """Return the manifest of the bundle in a folder; `origin` is where it was pulled from.
 
@@ -122,7 +125,7 @@ def read_manifest(
         if version not in range(oldest, FORMAT_VERSION + 1):
             raise BundleError(
                 f"{location.name} has format version {version}; this program reads "
-                f"{FORMAT_VERSION}. {location.remedy}"
+                f"{OLDEST_READ} to {FORMAT_VERSION}. {location.remedy}"
             )
         manifest = Manifest(**known)
         for name, facts in manifest.files.items():
@@ -139,7 +142,7 @@ def read_manifest(
             f"expected {METRIC!r} and one of {', '.join(POOLINGS)}. {location.remedy}"
         )
     rows = INDEX_ROWS[manifest.pooling]
-    if manifest.format_version == FORMAT_VERSION and manifest.index_rows != rows:
+    if manifest.format_version >= OLDEST_READ and manifest.index_rows != rows:
         raise BundleError(
             f"{location.name} has an index of {manifest.index_rows!r}; expected {rows!r} for "
             f"pooling {manifest.pooling!r}. {location.remedy}"
