@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -52,8 +52,12 @@ class PreviousBuild:
     _copies: dict[str, str] = field(default_factory=dict)  # the inverse
 
     @classmethod
-    def read(cls, out: Path, encoder: Encoder, frames: int) -> PreviousBuild:
-        """Read the bundle at `out`; if it was embedded another way, only a note says so."""
+    def read(cls, out: Path, encoder: Encoder, frames: int, text_reader: str) -> PreviousBuild:
+        """Read the bundle at `out`; if it was embedded another way, only a note says so.
+
+        `text_reader` is the version of what reads the words in pictures, "" if nothing does. The
+        words of another version are not used, and reading them needs the frames again.
+        """
         previous = cls(store=ShardStore(encoder.dim))
         if not out.exists():
             return previous
@@ -68,9 +72,17 @@ class PreviousBuild:
                     ("checkpoint", manifest.checkpoint_label, encoder.label),
                     ("precision", manifest.precision, encoder.precision),
                     ("number of frames", manifest.frames_per_gif, frames),
+                    # A build that reads no words can use what was read with any reader.
+                    (
+                        "reader of words",
+                        manifest.text_reader or "none",
+                        text_reader or manifest.text_reader or "none",
+                    ),
                 )
                 if before != now
             ]
+            if not text_reader:
+                previous.records = {k: replace(r, texts=()) for k, r in previous.records.items()}
             if manifest.fingerprint != encoder.fingerprint and (
                 manifest.checkpoint == encoder.checkpoint.model
             ):
@@ -159,7 +171,9 @@ class PreviousBuild:
     def facts(self) -> dict[str, Facts]:
         """By id: the GIFs whose embeddings can be used again."""
         return {
-            record.id: Facts(record.n_frames, record.duration_ms, record.width, record.height)
+            record.id: Facts(
+                record.n_frames, record.duration_ms, record.width, record.height, record.texts
+            )
             for record in self.records.values()
             if record.id in self.store
         }

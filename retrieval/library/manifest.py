@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ INDEX_ROWS = {"best_frame": "frames", "mean": "gifs"}  # what a row of the index
 POOLINGS = tuple(INDEX_ROWS)
 # "mean" and "best_frame" are compared by reaction-search evaluate; the README gives both.
 DEFAULT_POOLING = "mean"
+
+# What a search may go by: CLIP embeddings of the frames, words read in the pictures, titles,
+# tags and file names, and the kind of reaction. A build prepares those that it is asked for.
+SIGNALS = ("frames", "words", "names", "reaction")
 
 MANIFEST = "manifest.json"
 CATALOG = "catalog.parquet"
@@ -59,6 +63,8 @@ class Manifest:
     precision: str = "float32"  # in which the frames were encoded
     source: str = ""  # what it was built from, in words
     n_near_duplicates: int = 0  # GIFs that are grouped under another
+    signals: Sequence[str] = field(default_factory=lambda: ["frames"])  # some of SIGNALS
+    text_reader: str = ""  # version of what read the words in the pictures; "": nothing did
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     index_rows: str = ""  # what a row of the index is: "gifs" or "frames"
@@ -100,6 +106,23 @@ class Location:
             f"Name another commit of it (@COMMIT), or publish it again: "
             f"reaction-search publish bundle BUNDLE {origin.repo_id}",
         )
+
+
+def check_signals(names: Collection[str]) -> list[str]:
+    """Return these signals in the order of SIGNALS; ValueError for unknown or too few ones.
+
+    >>> check_signals({"words", "frames"})
+    ['frames', 'words']
+    >>> check_signals(["frames", "wrods"])
+    Traceback (most recent call last):
+    ValueError: unknown signal 'wrods'; expected some of frames, words, names, reaction
+    """
+    unknown = sorted(set(names) - set(SIGNALS))
+    if unknown:
+        raise ValueError(f"unknown signal {unknown[0]!r}; expected some of {', '.join(SIGNALS)}")
+    if "frames" not in names:
+        raise ValueError("no signal 'frames', which every index has; add it")
+    return [name for name in SIGNALS if name in names]
 
 
 def build_command(out: Path) -> str:

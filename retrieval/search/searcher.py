@@ -117,8 +117,9 @@ class Searcher:
         """Return the top_k GIFs for a message, an image or both, best first.
 
         `"quoted text"` in the message must stand in a GIF's words or name, `-word` must not.
-        `negative` is a text to be far from; `signals` and `fusion` as in `search`. QueryError if there is neither message nor
-        image, or the message is empty or too long; MediaError if the image cannot be read.
+        `negative` is a text to be far from; `signals` and `fusion` as in `search`. QueryError if
+        there is neither message nor image, or the message is empty or too long; MediaError if
+        the image cannot be read.
         """
         terms = []
         if message is not None:
