@@ -158,14 +158,24 @@ class ExportedEncoder:
         starts = range(0, len(texts), BATCH_SIZE)
         return self._encode("text", [self._tokens(texts[i : i + BATCH_SIZE]) for i in starts])
 
-    def _encode(self, tower: str, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_sentences(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit embeddings of the texts before the projection into the pictures' space.
+
+        Of mini these are all-MiniLM-L6-v2's sentence embeddings, float32 (n, 384).
+        """
+        starts = range(0, max(1, len(texts)), BATCH_SIZE)
+        inputs = [self._tokens(texts[i : i + BATCH_SIZE] or ["-"]) for i in starts]
+        rows = self._encode("text", inputs, output=1)[: len(texts)]
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def _encode(self, tower: str, inputs: Sequence[np.ndarray], output: int = 0) -> np.ndarray:
         if not inputs:
             return np.zeros((0, self.dim), np.float32)
         with self._locks[tower]:  # a queue has one callback, which each call replaces
             if tower not in self._queues:
                 of_tower = (self.precision, STREAMS) if tower == "image" else ("float32", 1)
                 self._queues[tower] = self._queue(tower, *of_tower)
-            rows = _run(self._queues[tower], inputs)
+            rows = _run(self._queues[tower], inputs, output)
         if self._description["precision"] == "int8":  # quantised lengths are not quite one
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
@@ -177,9 +187,22 @@ class ExportedEncoder:
         weights = _weights(self.folder, self._description["weights"][tower])
         core = ov.Core()
         model = core.read_model(graph, ov.Tensor(weights))
+        if tower == "text":
+            model.add_outputs([_pooled(model)])
         hint = "bf16" if precision == "bfloat16" else "f32"
         options = {"INFERENCE_PRECISION_HINT": hint, "NUM_STREAMS": streams}
         return ov.AsyncInferQueue(core.compile_model(model, "CPU", options), streams)
+
+
+def _pooled(model: Any) -> Any:
+    """The output of a text tower before its projection, (n, width): the input of the first
+    product of a matrix with one row per text."""
+    for op in model.get_ordered_ops():
+        if op.get_type_name() == "MatMul":
+            rows = op.input_value(0)
+            if rows.get_partial_shape().rank.get_length() == 2:
+                return rows
+    return model.output(0)
 
 
 def _share(pixels: Pixels) -> list[np.ndarray]:
@@ -188,12 +211,12 @@ def _share(pixels: Pixels) -> list[np.ndarray]:
     return [np.stack(batch) for batch in batches(pixels, size)]
 
 
-def _run(queue: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
+def _run(queue: Any, inputs: Sequence[np.ndarray], output: int = 0) -> np.ndarray:
     """Infer all batches and return their rows in order; one caller at a time."""
     outputs: list[np.ndarray] = [np.empty(0)] * len(inputs)
 
     def keep(request: Any, number: int) -> None:
-        outputs[number] = np.array(request.get_output_tensor(0).data)
+        outputs[number] = np.array(request.get_output_tensor(output).data)
 
     queue.set_callback(keep)
     for number, batch in enumerate(inputs):
