@@ -35,6 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the vision tower and fit only the text projection again",
     )
+    add(
+        "--reactions",
+        action="store_true",
+        help="fit the reaction model on the frozen text tower, and nothing else; no download",
+    )
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -52,6 +57,13 @@ def execute(args: argparse.Namespace) -> None:
     def report(message: str) -> None:
         tqdm.write(f"[{(time.monotonic() - start) / 60:5.1f} min] {message}")
 
+    if args.reactions:
+        from retrieval.training import reactions
+
+        corpus_of_reactions = reactions.ReactionCorpus.load()
+        embed = trainer.text_only_embedder(args.out)
+        reactions.train_reactions(args.out, embed, corpus_of_reactions, report)
+        return
     settings = trainer.Settings()
     settings = replace(
         settings,
