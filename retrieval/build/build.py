@@ -24,7 +24,7 @@ from retrieval.build.previous import PreviousBuild
 from retrieval.build.report import BuildReport
 from retrieval.build.state import BuildState
 from retrieval.embedding import Progress, Skipped
-from retrieval.encoders import Encoder
+from retrieval.encoders import Encoder, sentence_encoder
 from retrieval.errors import OutputError, SourceError
 from retrieval.library import (
     DEFAULT_POOLING,
@@ -42,6 +42,7 @@ from retrieval.library import (
 from retrieval.media import DEFAULT_FRAMES, Limits, media_suffix
 from retrieval.ocr import TextReader
 from retrieval.output import check_replaceable, free_path, recover, resolve_output, storage_errors
+from retrieval.signals import Measured, write_signals
 
 # Metadata and licences of a source folder are copied with its media.
 KEPT_BESIDE = ("metadata.jsonl", "metadata.csv", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
@@ -113,6 +114,17 @@ def build_index(
             plan = writer.write_index(index_kind, pooling)
             records = list(_records(run, ids, groups, copy_media))
             writer.write_catalog(records)
+            facts = {}
+            if set(signals) > {"frames"}:
+                facts = write_signals(
+                    writer.folder,
+                    records,
+                    writer.means(),
+                    encoder,
+                    sentence_encoder(encoder),
+                    signals,
+                    previous.sentences(),
+                )
             if copy_media:
                 _copy_media(writer, records, run, state.folder, source)
             elif lost := next((r for r in records if Path(r.uri).is_relative_to(out)), None):
@@ -130,6 +142,7 @@ def build_index(
                     n_near_duplicates=n_near,
                     signals=signals,
                     text_reader=text_reader,
+                    signal_facts=facts,
                 )
             )
         state.finish(run.keys)
@@ -155,6 +168,7 @@ def build_index(
         n_pictures=run.pipeline.n_pictures,
         stages=run.pipeline.timings,
         precision_reason=encoder.precision_note,
+        measured=Measured(**facts["measured"]).sentence(encoder.label) if facts else "",
         reads_words="words" in signals,
         n_with_words=sum(bool(record.texts) for record in records),
         n_texts=sum(len(record.texts) for record in records),

@@ -35,6 +35,7 @@ from retrieval.library import (
     read_manifest,
 )
 from retrieval.media import Facts
+from retrieval.signals import SENTENCES, known_sentences
 
 MAX_NAMED = 3  # damaged files that a note names
 
@@ -47,6 +48,7 @@ class PreviousBuild:
     store: ShardStore = field(default_factory=ShardStore)
     records: dict[str, Record] = field(default_factory=dict)  # by id
     notes: list[str] = field(default_factory=list)  # for the report, in sentences
+    _manifest: Manifest | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _media: dict[str, str] | None = None  # name in media/ → SHA-256 of the file there
     _copies: dict[str, str] = field(default_factory=dict)  # the inverse
@@ -63,7 +65,7 @@ class PreviousBuild:
             return previous
         previous.folder = out
         try:
-            manifest = read_manifest(out, oldest=OLDEST_REUSABLE)
+            manifest = previous._manifest = read_manifest(out, oldest=OLDEST_REUSABLE)
             _check_hash(out, CATALOG, manifest)
             previous.records = {record.id: record for record in read_catalog(out / CATALOG)}
             changed = [
@@ -121,6 +123,19 @@ class PreviousBuild:
             self.notes.append(
                 f"{self.folder.name}: its embeddings are damaged ({named}), {again} embedded again."
             )
+
+    def sentences(self) -> dict[str, np.ndarray]:
+        """Embeddings of the names and words of the last build, by text; none if damaged."""
+        if self.folder is None or self._manifest is None:
+            return {}
+        try:
+            for name in SENTENCES:
+                if name in self._manifest.files:
+                    _check_hash(self.folder, name, self._manifest)
+            catalogue = read_catalog(self.folder / CATALOG)
+            return known_sentences(self.folder, catalogue, self._manifest.signal_facts)
+        except (OSError, ValueError, KeyError):
+            return {}  # they are embedded again
 
     def media_of(self, gif_id: str) -> Path | None:
         """The file in the bundle's media/ whose SHA-256 is `gif_id`, if there is one."""

@@ -44,6 +44,7 @@ class BuildReport:
     reads_words: bool = False  # whether words in the pictures were to be read
     n_with_words: int = 0  # GIFs in which some were
     n_texts: int = 0
+    measured: str = ""  # how well the checkpoint sees what the library shows, in a sentence
 
     @property
     def gifs_per_second(self) -> float:
@@ -101,6 +102,7 @@ def as_json(report: BuildReport) -> dict[str, Any]:
         }
         if report.reads_words
         else None,
+        "measured": report.measured,
         "index": report.index,
         "checkpoint": report.checkpoint,
         "precision": report.precision,
@@ -123,6 +125,7 @@ def as_text(report: BuildReport) -> str:
         f"duplicates: {report.n_exact_duplicates:,} files with the same bytes as another, "
         f"{near:,} GIFs that look like another, in {len(report.groups):,} groups",
         *([f"words: {report.words}"] if report.words else []),
+        *([report.measured] if report.measured else []),
         f"licences: {licenses}",
         f"index: {report.index}",
         f"time: {_speed(report)}",

@@ -16,6 +16,7 @@ from retrieval.encoders.base import (
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
+from retrieval.encoders.reaction_model import REACTIONS, ReactionModel, load_reaction_texts
 from retrieval.encoders.sentences import SentenceEncoder, sentence_encoder
 
 __all__ = [
@@ -26,13 +27,16 @@ __all__ = [
     "LOCAL_DIR",
     "PRECISIONS",
     "PRESETS",
+    "REACTIONS",
     "RUNTIMES",
     "Checkpoint",
     "Encoder",
     "Pixels",
+    "ReactionModel",
     "SentenceEncoder",
     "find_export",
     "load_encoder",
+    "load_reaction_texts",
     "probe_pixels",
     "sentence_encoder",
 ]

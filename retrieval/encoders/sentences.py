@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -32,12 +32,10 @@ def sentence_encoder(encoder: Encoder | None = None) -> SentenceEncoder:
     CheckpointError if mini's export is missing.
     """
     if encoder is not None and encoder.checkpoint == MINI and hasattr(encoder, "encode_sentences"):
-        shared: SentenceEncoder = encoder
-        return shared
+        return cast(SentenceEncoder, encoder)
     return _load()
 
 
 @cache
 def _load() -> SentenceEncoder:
-    loaded: SentenceEncoder = load_encoder(MINI, runtime="exported")  # type: ignore[assignment]
-    return loaded
+    return cast(SentenceEncoder, load_encoder(MINI, runtime="exported"))

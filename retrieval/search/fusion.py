@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.errors import QueryError
-from retrieval.library import Catalog
+from retrieval.library import SIGNALS, Catalog
 from retrieval.search.query import Query
 from retrieval.search.ranker import Ranker
-from retrieval.signals import SIGNALS, GifSignals, likeness, name_of, signal_weights
+from retrieval.signals import GifSignals, likeness, name_of, signal_weights
 
 FUSIONS = ("sum", "rrf", "learned")
 SCORE_ALL = 4_096  # GIFs up to which all are scored
@@ -47,7 +47,6 @@ class Fusion:
 
     def __init__(self, records: Catalog, ranker: Ranker, signals: GifSignals):
         self._records, self._ranker, self._signals = records, ranker, signals
-        self._log_kinds = signals.kinds
 
     def rank(
         self,

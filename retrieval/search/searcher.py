@@ -24,6 +24,7 @@ from retrieval.errors import BundleError, MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import (
     DAMAGE,
+    SIGNALS,
     Bundle,
     Catalog,
     FrameEmbeddings,
@@ -44,7 +45,7 @@ from retrieval.search.query import (
 )
 from retrieval.search.ranker import Ranker, unit
 from retrieval.search.results import FrameScore, Result
-from retrieval.signals import SIGNALS, GifSignals, ReactionModel, name_of
+from retrieval.signals import GifSignals, Reactions, name_of
 
 DEFAULT_TOP_K = 8
 
@@ -88,7 +89,9 @@ class Searcher:
             collection.records, self._frames, collection.index, collection.pooling
         )
         self._gif_signals = _signals_of(collection)
-        self.signals: tuple[str, ...] = SIGNALS if self._gif_signals else ("frames",)
+        self.signals: tuple[str, ...] = ("frames",)
+        if self._gif_signals:
+            self.signals = tuple(collection.manifest.signals)  # type: ignore[attr-defined]
 
     @classmethod
     def open(
@@ -172,7 +175,7 @@ class Searcher:
         weights = np.array([term.weight for term in said], np.float32)
         sentence = weights @ rows
         sentence /= max(float(np.linalg.norm(sentence)), 1e-6)
-        model = ReactionModel.load()
+        model = Reactions.load()
         positive = np.maximum(weights, 0)
         reactions = positive @ model.called_for(rows) / positive.sum()
         return Query(vector, whole, model.answers(sentence), reactions)
@@ -287,7 +290,7 @@ class Searcher:
     ) -> list[Result]:
         assert self._fusion and self._gif_signals and query.reactions is not None
         ranking = self._fusion.rank(query, top_k, allowed, least, fold, signals, fusion or "sum")
-        categories = ReactionModel.load().categories
+        categories = Reactions.load().categories
         results = []
         for at, (gif, score) in enumerate(
             zip(ranking.gifs.tolist(), ranking.scores.tolist(), strict=True)

@@ -3,19 +3,19 @@
 from retrieval.signals.measure import Measured, signal_weights
 from retrieval.signals.names import name_of, split_name
 from retrieval.signals.phrases import likeness
-from retrieval.signals.reaction import ReactionModel
+from retrieval.signals.reaction import Reactions
 from retrieval.signals.store import (
-    SIGNALS,
+    SENTENCES,
     GifSignals,
     known_sentences,
     write_signals,
 )
 
 __all__ = [
-    "SIGNALS",
+    "SENTENCES",
     "GifSignals",
     "Measured",
-    "ReactionModel",
+    "Reactions",
     "known_sentences",
     "likeness",
     "name_of",

@@ -14,11 +14,42 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 # What cameras, sites and editors write into file names says nothing about the picture.
 _NOISE = frozenset(
-    {  # fmt: skip
-        "giphy", "tenor", "imgur", "tumblr", "reddit", "gif", "gifs", "img", "image", "images",
-        "pic", "picture", "video", "vid", "mp4", "webp", "original", "source", "downsized",
-        "download", "final", "copy", "untitled", "unnamed", "screenshot", "reaction", "reactions",
-        "animated", "anim", "dsc", "dscn", "pxl", "screen", "recording", "whatsapp"
+    {
+        "giphy",
+        "tenor",
+        "imgur",
+        "tumblr",
+        "reddit",
+        "gif",
+        "gifs",
+        "img",
+        "image",
+        "images",
+        "pic",
+        "picture",
+        "video",
+        "vid",
+        "mp4",
+        "webp",
+        "original",
+        "source",
+        "downsized",
+        "download",
+        "final",
+        "copy",
+        "untitled",
+        "unnamed",
+        "screenshot",
+        "reaction",
+        "reactions",
+        "animated",
+        "anim",
+        "dsc",
+        "dscn",
+        "pxl",
+        "screen",
+        "recording",
+        "whatsapp",
     }
 )
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[a-z])[0-9a-z]{8,}|[0-9a-f]{12,}", re.IGNORECASE)

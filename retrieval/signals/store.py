@@ -2,26 +2,27 @@
 
 signals/names.*, words.*   sentence embeddings of names and of words in the picture
 signals/kinds.f16          which of the 43 reactions each GIF expresses, float16 (n, 43)
-signals/statistics.npy     means and covariances of the names', words' and frames' rows
+signals/statistics.npz     means and covariances of the names', words' and frames' rows
 signals/texts.sqlite       names and words by letter
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrieval.encoders import Encoder, SentenceEncoder
+from retrieval.encoders import CHECKPOINTS, REACTIONS, Encoder, SentenceEncoder
+from retrieval.hub import sha256_of
 from retrieval.library import Record, map_vectors
 from retrieval.signals.measure import Measured, measure, source_weights
 from retrieval.signals.names import name_of
 from retrieval.signals.phrases import FILE as PHRASES
 from retrieval.signals.phrases import Phrases, write_phrases
-from retrieval.signals.reaction import ReactionModel, combine_kinds, model_version
+from retrieval.signals.reaction import Reactions, combine_kinds
 from retrieval.signals.text_vectors import (
     SENTENCE_DIM,
     TextVectors,
@@ -30,8 +31,8 @@ from retrieval.signals.text_vectors import (
 )
 
 FOLDER = "signals"
+SENTENCES = (f"{FOLDER}/names.f16", f"{FOLDER}/words.f16")
 VERSION = 1  # of these files and of the rules that make them
-SIGNALS = ("frames", "words", "names", "reaction")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class GifSignals:
 
 
 def _version() -> str:
-    return f"{VERSION}-{model_version()}"
+    return f"{VERSION}-{sha256_of(CHECKPOINTS / 'mini' / REACTIONS)[:16]}"
 
 
 def write_signals(
@@ -80,7 +81,8 @@ def write_signals(
     means: np.ndarray,
     encoder: Encoder,
     sentences: SentenceEncoder,
-    known: Mapping[str, np.ndarray] | None = None,
+    signals: Collection[str],
+    known: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """Write the signals of GIFs with these records and unit mean embeddings (n, dim).
 
@@ -89,17 +91,20 @@ def write_signals(
     """
     folder = bundle / FOLDER
     folder.mkdir()
-    model = ReactionModel.load()
-    embed = _Embedded(sentences, known or {})
-    names = [(gif, name) for gif, r in enumerate(records) if (name := name_of(r))]
-    words = [(gif, text.text) for gif, r in enumerate(records) for text in r.texts]
+    model = Reactions.load()
+    embed = _Embedded(sentences, known)
+    names = words = list[tuple[int, str]]()
+    if "names" in signals:
+        names = [(gif, name) for gif, r in enumerate(records) if (name := name_of(r))]
+    if "words" in signals:
+        words = [(gif, text.text) for gif, r in enumerate(records) for text in r.texts]
     statistics, vectors = {"frames": statistics_of(means)}, {}
     for kind, texts in (("names", names), ("words", words)):
         gifs = np.array([gif for gif, _ in texts], np.int64)
         rows = embed([text for _, text in texts])
         statistics[kind] = write_text_vectors(folder, kind, gifs, rows)
         vectors[kind] = gifs, rows
-    np.savez(folder / "statistics.npz", **statistics)
+    np.savez(folder / "statistics.npz", **statistics)  # type: ignore[arg-type]
     measured = measure(means, encoder, names, words, vectors)
     weights = source_weights(measured)
     kinds = [(weights["frames"], model.kinds_of_pictures(means, model.encode_prompts(encoder)))]
@@ -111,6 +116,7 @@ def write_signals(
     write_phrases(folder, ((gif, named.get(gif, ""), said) for gif, said in enumerate(in_pictures)))
     return {
         "version": _version(),
+        "text_tower": model.text_tower,
         "n_kinds": len(model.categories),
         "n_names": len(names),
         "n_words": len({gif for gif, _ in words}),
@@ -118,19 +124,24 @@ def write_signals(
     }
 
 
-def known_sentences(bundle: Path, records: Sequence[Record]) -> dict[str, np.ndarray]:
-    """Return the embeddings of the texts in an earlier bundle, by text; {} if it has none."""
+def known_sentences(
+    bundle: Path, records: Sequence[Record], facts: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the embeddings of the texts in an earlier bundle, by text.
+
+    Empty if it has none, or they were made by another text tower.
+    """
     found: dict[str, np.ndarray] = {}
+    if facts.get("text_tower") != Reactions.load().text_tower:
+        return found
     texts = {
         "names": [name for record in records if (name := name_of(record))],
         "words": [text.text for record in records for text in record.texts],
     }
     for kind, of_kind in texts.items():
-        file = bundle / FOLDER / f"{kind}.f16"
-        if of_kind and file.is_file():
-            vectors = map_vectors(file, SENTENCE_DIM)
-            if len(vectors) == len(of_kind):
-                found.update(zip(of_kind, np.asarray(vectors), strict=True))
+        vectors = np.fromfile(bundle / FOLDER / f"{kind}.f16", np.float16)
+        if len(vectors) == len(of_kind) * SENTENCE_DIM:
+            found.update(zip(of_kind, vectors.reshape(-1, SENTENCE_DIM), strict=True))
     return found
 
 
