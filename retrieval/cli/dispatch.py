@@ -37,7 +37,6 @@ EXTRAS = {
     "open_clip": "torch",
     "transformers": "torch",
     "timm": "torch",
-    "safetensors": "torch",
     "datasets": "hub",
     "nncf": "train",
     "resvg_py": "train",

@@ -58,11 +58,12 @@ def execute(args: argparse.Namespace) -> None:
         tqdm.write(f"[{(time.monotonic() - start) / 60:5.1f} min] {message}")
 
     if args.reactions:
+        from retrieval.encoders.openvino import ExportedEncoder
         from retrieval.training import reactions
 
-        corpus_of_reactions = reactions.ReactionCorpus.load()
-        embed = trainer.text_only_embedder(args.out)
-        reactions.train_reactions(args.out, embed, corpus_of_reactions, report)
+        exported = Checkpoint.of_folder(args.out).export_folder("float32")
+        embed = ExportedEncoder(exported, Checkpoint.of_folder(args.out)).encode_sentences
+        reactions.train_reactions(args.out, embed, reactions.ReactionCorpus.load(), report)
         return
     settings = trainer.Settings()
     settings = replace(

@@ -16,7 +16,13 @@ from retrieval.encoders.base import (
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
-from retrieval.encoders.reaction_model import REACTIONS, ReactionModel, load_reaction_texts
+from retrieval.encoders.reaction_model import (
+    REACTION_TEXTS,
+    REACTIONS,
+    ReactionModel,
+    ReactionText,
+    load_reaction_texts,
+)
 from retrieval.encoders.sentences import SentenceEncoder, sentence_encoder
 
 __all__ = [
@@ -28,11 +34,13 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "REACTIONS",
+    "REACTION_TEXTS",
     "RUNTIMES",
     "Checkpoint",
     "Encoder",
     "Pixels",
     "ReactionModel",
+    "ReactionText",
     "SentenceEncoder",
     "find_export",
     "load_encoder",

@@ -21,7 +21,7 @@ from retrieval.paths import ROOT
 
 REACTIONS = "reactions.safetensors"
 FORMAT_VERSION = 1
-TEXTS = ROOT / "data" / "reaction_texts"
+REACTION_TEXTS = ROOT / "data" / "reaction_texts"
 HANDS = "abcd"  # of the descriptions
 
 Kind = Literal["looks", "says", "name"]
@@ -36,7 +36,9 @@ class ReactionText:
     categories: tuple[str, ...]
 
 
-def load_reaction_texts(kind: Kind | None = None, folder: Path = TEXTS) -> list[ReactionText]:
+def load_reaction_texts(
+    kind: Kind | None = None, folder: Path = REACTION_TEXTS
+) -> list[ReactionText]:
     """The prompts, then the descriptions; of one kind only if it is given.
 
     SourceError if a file is missing or malformed.

@@ -95,7 +95,7 @@ def _pulled(address: Address) -> Path | None:
     if not address.revision and not all(name in (None, address.repo_id) for name in named):
         return None
     beside = ("*.json", "*.txt", "*.model")  # settings and tokenizers, of the top folder
-    snapshot.fetch_matching((WHOLE_CHECKPOINT, *beside), ignored=["*/*"])
+    snapshot.fetch_matching((WHOLE_CHECKPOINT, REACTIONS, *beside), ignored=["*/*"])
     whole = (snapshot.folder / WHOLE_CHECKPOINT).is_file()
     return snapshot.folder if whole or address.revision else None
 

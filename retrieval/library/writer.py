@@ -52,8 +52,9 @@ class BundleWriter:
     """Write a bundle beside the one at `out`, and replace that once it is complete.
 
     Call in order: `write_embeddings`, `write_index`, `write_catalog`, any other file in
-    `folder`, any `add_media`, `finish`. Exited early (it is a context manager), it leaves nothing behind. Files in `out`
-    that the old bundle's manifest does not list, and all below `kept`, stay (StagedFolder).
+    `folder`, any `add_media`, `finish`. Exited early (it is a context manager), it leaves
+    nothing behind. Files in `out` that the old bundle's manifest does not list, and all below
+    `kept`, stay (StagedFolder).
     """
 
     def __init__(self, out: Path, dim: int, *, kept: Path | None = None):

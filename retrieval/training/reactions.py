@@ -4,7 +4,8 @@ The head is multinomial logistic regression on sentence embeddings of the traini
 one temperature fitted on the development messages (Guo et al., 2017) and folded into the weights,
 so that its softmax is a calibrated distribution. The maps are those of
 retrieval.training.answer_maps. Exemplars are the embeddings of all data/reaction_texts but the
-answers. It takes three minutes on two cores, most of it for the embeddings.
+answers. It takes a minute and a half on two cores, most of it for the
+embeddings.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 
 from retrieval.encoders.reaction_model import (
     FORMAT_VERSION,
+    REACTION_TEXTS,
     REACTIONS,
-    TEXTS,
     ReactionText,
     load_reaction_texts,
 )
@@ -48,7 +49,7 @@ class Answers:
     texts: tuple[str, ...]
 
 
-def load_answers(hand: str, folder: Path = TEXTS) -> list[Answers]:
+def load_answers(hand: str, folder: Path = REACTION_TEXTS) -> list[Answers]:
     """The messages with their answers in answers_HAND.jsonl."""
     file = folder / f"answers_{hand}.jsonl"
     try:
@@ -84,8 +85,8 @@ class ReactionCorpus:
             load_messages("dev", data),
             load_messages("test", data),
             load_messages("train_e", data),
-            load_reaction_texts(folder=data / TEXTS.name),
-            [a for hand in ANSWER_HANDS for a in load_answers(hand, data / TEXTS.name)],
+            load_reaction_texts(folder=data / REACTION_TEXTS.name),
+            [a for hand in ANSWER_HANDS for a in load_answers(hand, data / REACTION_TEXTS.name)],
             [
                 (r.title, f"{r.title}: {', '.join(r.tags)}", key_of_char(r.emoji))
                 for r in records
@@ -106,7 +107,7 @@ def train_reactions(
     settings: answer_maps.Settings = answer_maps.Settings(),  # noqa: B008 (frozen)
 ) -> None:
     """Write REACTIONS into the folder of the checkpoint whose text tower `embed` is."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     sentences = EmbeddedTexts(embed)
     weight, bias = fit_head(corpus, sentences, report)
@@ -130,7 +131,8 @@ def train_reactions(
         "exemplars.category": np.array([index[t.categories[0]] for t in corpus.texts], np.int16),
     }
     partial = folder / f"{REACTIONS}.partial"
-    save_file(arrays, partial, metadata={"reaction_model": json.dumps(facts)})
+    # Not save_file, which would make a file that other users cannot read.
+    partial.write_bytes(save(arrays, metadata={"reaction_model": json.dumps(facts)}))
     partial.replace(folder / REACTIONS)
     report(f"written to {folder / REACTIONS}")
 
