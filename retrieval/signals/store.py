@@ -32,7 +32,7 @@ from retrieval.signals.text_vectors import (
 
 SIGNALS_FOLDER = FOLDER = "signals"
 SENTENCES = (f"{FOLDER}/names.f16", f"{FOLDER}/words.f16")
-VERSION = 1  # of these files and of the rules that make them
+VERSION = 2  # of these files and of the rules that make them
 
 
 @dataclass(frozen=True)
