@@ -23,6 +23,7 @@ from retrieval.encoders.reaction_model import (
     ReactionText,
     load_reaction_texts,
 )
+from retrieval.encoders.sentences import SentenceEncoder, sentence_encoder
 
 __all__ = [
     "BATCH_SIZE",
@@ -40,8 +41,10 @@ __all__ = [
     "Pixels",
     "ReactionModel",
     "ReactionText",
+    "SentenceEncoder",
     "find_export",
     "load_encoder",
     "load_reaction_texts",
     "probe_pixels",
+    "sentence_encoder",
 ]
