@@ -16,7 +16,7 @@ search      a search as the page calls it, with filter and folding, over a milli
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
-            messages whose answers were held out; needs the extra [train]; three minutes
+            messages whose answers were held out; needs the extra [train]; five minutes
 """
 
 import os
