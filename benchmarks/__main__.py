@@ -15,6 +15,8 @@ search      a search as the page calls it, with filter and folding, over a milli
             files
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
+answers     the answer maps of the reaction model against the bare sentence embeddings, on
+            messages whose answers were held out; needs the extra [train]; three minutes
 """
 
 import os
@@ -35,7 +37,7 @@ from retrieval.library import MEDIA
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
 
-WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search")
+WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search", "answers")
 
 
 def main() -> None:
@@ -68,6 +70,11 @@ def main() -> None:
         return
     if args.what == "search":
         measure_search(args.gifs or 125_000, args.dim)
+        return
+    if args.what == "answers":
+        from benchmarks.answers import measure_answers  # torch, which the others do without
+
+        measure_answers()
         return
     if args.what == "index":
         measure_sizes(args.sizes, args.dim)

@@ -30,6 +30,8 @@ from retrieval.encoders.export import export_encoder
 from retrieval.encoders.load import load_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.openvino import ExportedEncoder
+from retrieval.encoders.presets import CHECKPOINTS
+from retrieval.encoders.reaction_model import REACTIONS
 from retrieval.errors import BundleError, CheckpointError, HubError, MediaError, RetrievalError
 from retrieval.hub import verify as checked
 from retrieval.hub.address import Address, check_repo_id
@@ -657,8 +659,10 @@ def test_mini_is_published_and_serves_from_the_hub_without_torch(
     assert re.search(r"^open_clip_model\.safetensors +\d\d\.", said.out, re.MULTILINE)
     files = hub.repository("model", "me/mini").files
     assert [name for name in files if name.endswith(".safetensors")] == [
-        "open_clip_model.safetensors"
+        "open_clip_model.safetensors",
+        "reactions.safetensors",
     ]
+    assert files["reactions.safetensors"] == (CHECKPOINTS / "mini" / REACTIONS).read_bytes()
     front, text = split_front_matter(files["README.md"].decode())
     assert front["license"] == "apache-2.0" and "# mini" in text
     weights = len(files["open_clip_model.safetensors"])

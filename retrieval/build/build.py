@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,22 +23,26 @@ from retrieval.build.items import Source
 from retrieval.build.previous import PreviousBuild
 from retrieval.build.report import BuildReport
 from retrieval.build.state import BuildState
-from retrieval.embedding import Progress
-from retrieval.encoders import Encoder
+from retrieval.embedding import Progress, Skipped
+from retrieval.encoders import Encoder, sentence_encoder
 from retrieval.errors import OutputError, SourceError
 from retrieval.library import (
     DEFAULT_POOLING,
     DESCRIBED,
     MEDIA,
+    SIGNALS,
     BundleWriter,
     Manifest,
     Record,
+    check_signals,
     group,
     owned_files,
     register_build,
 )
 from retrieval.media import DEFAULT_FRAMES, Limits, media_suffix
+from retrieval.ocr import TextReader
 from retrieval.output import check_replaceable, free_path, recover, resolve_output, storage_errors
+from retrieval.signals import Measured, write_signals
 
 # Metadata and licences of a source folder are copied with its media.
 KEPT_BESIDE = ("metadata.jsonl", "metadata.csv", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
@@ -56,6 +61,8 @@ def build_index(
     index_kind: str = "auto",
     fresh: bool = False,
     progress: Progress | None = None,
+    signals: Collection[str] = SIGNALS,
+    ocr_model: Path | None = None,
 ) -> BuildReport:
     """Index a source (see retrieval.build.folders) into a bundle at `out`.
 
@@ -63,11 +70,16 @@ def build_index(
     files in it that are not the bundle's stay. OutputError for anything else, before any work
     is done. At most `frames` distinct frames per GIF are embedded. With `copy_media` the files
     are copied into the bundle, which can then be moved; otherwise it refers to them. `fresh`
-    embeds everything again. SourceError if there is nothing to index, StorageError if `out`
-    cannot be written; the old bundle is then untouched.
+    embeds everything again. With "words" in `signals`, the words in the pictures are read, by the
+    recogniser in `ocr_model` if it is given. ValueError for unknown signals, CheckpointError if
+    a model of the reader is missing, SourceError if there is nothing to index, StorageError if
+    `out` cannot be written; the old bundle is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()
+    signals = check_signals(signals)
+    reader = partial(TextReader, ocr_model) if "words" in signals else None
+    text_reader = reader().version if reader else ""
     if not isinstance(source, Source):
         source = open_source(source)
     out = check_output(out, source, copy_media=copy_media)
@@ -76,11 +88,14 @@ def build_index(
         "precision": encoder.precision,
         "frames": frames,
         "limits": asdict(limits),
+        "text_reader": text_reader,
     }
     with storage_errors(out), BuildState(out, settings, fresh=fresh) as state:
         recover(out, owned_files)
-        previous = PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames)
-        run = IncrementalRun(source, encoder, state, previous, frames, limits, copy_media)
+        previous = (
+            PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames, text_reader)
+        )
+        run = IncrementalRun(source, encoder, state, previous, frames, limits, copy_media, reader)
         run.run(progress)
         ids = run.in_order()
         if not ids:
@@ -99,6 +114,17 @@ def build_index(
             plan = writer.write_index(index_kind, pooling)
             records = list(_records(run, ids, groups, copy_media))
             writer.write_catalog(records)
+            facts = {}
+            if set(signals) > {"frames"}:
+                facts = write_signals(
+                    writer.folder,
+                    records,
+                    writer.means(),
+                    encoder,
+                    sentence_encoder(encoder),
+                    signals,
+                    previous.sentences(),
+                )
             if copy_media:
                 _copy_media(writer, records, run, state.folder, source)
             elif lost := next((r for r in records if Path(r.uri).is_relative_to(out)), None):
@@ -114,10 +140,13 @@ def build_index(
                     precision=encoder.precision,
                     source=source.label,
                     n_near_duplicates=n_near,
+                    signals=signals,
+                    text_reader=text_reader,
+                    signal_facts=facts,
                 )
             )
         state.finish(run.keys)
-    notes = [*state.notes, *previous.notes, *run.notes]
+    notes = [*state.notes, *previous.notes, *run.notes, *_unread_note(run.unread)]
     notes += register_build(out, manifest, records, getattr(source, "folder", None))
     return BuildReport(
         source=source.label,
@@ -139,6 +168,10 @@ def build_index(
         n_pictures=run.pipeline.n_pictures,
         stages=run.pipeline.timings,
         precision_reason=encoder.precision_note,
+        measured=Measured(**facts["measured"]).sentence(encoder.label) if facts else "",
+        reads_words="words" in signals,
+        n_with_words=sum(bool(record.texts) for record in records),
+        n_texts=sum(len(record.texts) for record in records),
     )
 
 
@@ -198,9 +231,18 @@ def _records(
             id=gif_id,
             uri=uri,
             **{key: described[key] for key in DESCRIBED if key in described},
-            **asdict(run.facts[gif_id]),
+            **vars(run.facts[gif_id]),
             places=tuple(name for _, name in sorted(run.places[gif_id])),
             group=leader,
+        )
+
+
+def _unread_note(unread: list[Skipped]) -> Iterator[str]:
+    if unread:
+        first = unread[0]
+        yield (
+            f"The words in {len(unread):,} GIFs could not be read, which are indexed without them; "
+            f"the first: {first.path}: {first.reason}."
         )
 
 

@@ -1,13 +1,13 @@
 """Bring every item of a source to embeddings: computed now, known from before, or skipped.
 
 The unit of work is a file's content (its SHA-256) under the encoder's fingerprint, its
-precision and the frame settings. Known embeddings are in the bundle of the last build, or
-in the state of a build that did not finish.
+precision, the frame settings and the reader of words. Known embeddings are in the bundle of the
+last build, or in the state of a build that did not finish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from retrieval.embedding import WORKERS, Done, Pipeline, Progress, Skipped, Work
 from retrieval.encoders import Encoder
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
 from retrieval.media import Facts, Limits, read_bytes
+from retrieval.ocr import TextReader
 
 DOWNLOAD_WORKERS = 8  # they mostly wait; one server gets two requests at a time
 
@@ -48,6 +49,7 @@ class IncrementalRun:
         frames: int,
         limits: Limits,
         keep_downloads: bool,
+        reader: Callable[[], TextReader] | None = None,
     ):
         self._source, self._state, self._previous = source, state, previous
         self._limits, self._keep_downloads = limits, keep_downloads
@@ -59,10 +61,12 @@ class IncrementalRun:
             limits=limits,
             readers=WORKERS if local else DOWNLOAD_WORKERS,
             pad=True,
+            reader=reader,
         )
         self.skipped: list[Skipped] = []  # in the order of the source
         self._skipped: list[tuple[int, Skipped]] = []  # with the item's number
         self.notes: list[str] = []
+        self.unread: list[Skipped] = []  # GIFs whose words the reader failed at
         self.embedded: set[str] = set()  # ids that were embedded in this run
         self.first: dict[str, tuple[int, Item]] = {}  # id → (number, first item with these bytes)
         self.places: dict[str, list[tuple[int, str]]] = {}  # id → (number, name) of all
@@ -200,6 +204,8 @@ class IncrementalRun:
         elif done.frames and done.facts and done.gif_id not in self.embedded:
             self.facts[done.gif_id] = done.facts
             self.embedded.add(done.gif_id)
+            if done.unread:
+                self.unread.append(Skipped(task.item.name, done.unread))
             self._state.add(replace(task.state, gif_id=done.gif_id), done.frames, done.facts)
             self._resolve(task, done.gif_id)
         elif self._is_known(done.gif_id):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,7 @@ from retrieval.library import (
     read_manifest,
 )
 from retrieval.media import Facts
+from retrieval.signals import SENTENCES, known_sentences
 
 MAX_NAMED = 3  # damaged files that a note names
 
@@ -47,19 +48,24 @@ class PreviousBuild:
     store: ShardStore = field(default_factory=ShardStore)
     records: dict[str, Record] = field(default_factory=dict)  # by id
     notes: list[str] = field(default_factory=list)  # for the report, in sentences
+    _manifest: Manifest | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _media: dict[str, str] | None = None  # name in media/ → SHA-256 of the file there
     _copies: dict[str, str] = field(default_factory=dict)  # the inverse
 
     @classmethod
-    def read(cls, out: Path, encoder: Encoder, frames: int) -> PreviousBuild:
-        """Read the bundle at `out`; if it was embedded another way, only a note says so."""
+    def read(cls, out: Path, encoder: Encoder, frames: int, text_reader: str) -> PreviousBuild:
+        """Read the bundle at `out`; if it was embedded another way, only a note says so.
+
+        `text_reader` is the version of what reads the words in pictures, "" if nothing does. The
+        words of another version are not used, and reading them needs the frames again.
+        """
         previous = cls(store=ShardStore(encoder.dim))
         if not out.exists():
             return previous
         previous.folder = out
         try:
-            manifest = read_manifest(out, oldest=OLDEST_REUSABLE)
+            manifest = previous._manifest = read_manifest(out, oldest=OLDEST_REUSABLE)
             _check_hash(out, CATALOG, manifest)
             previous.records = {record.id: record for record in read_catalog(out / CATALOG)}
             changed = [
@@ -68,9 +74,17 @@ class PreviousBuild:
                     ("checkpoint", manifest.checkpoint_label, encoder.label),
                     ("precision", manifest.precision, encoder.precision),
                     ("number of frames", manifest.frames_per_gif, frames),
+                    # A build that reads no words can use what was read with any reader.
+                    (
+                        "reader of words",
+                        manifest.text_reader or "none",
+                        text_reader or manifest.text_reader or "none",
+                    ),
                 )
                 if before != now
             ]
+            if not text_reader:
+                previous.records = {k: replace(r, texts=()) for k, r in previous.records.items()}
             if manifest.fingerprint != encoder.fingerprint and (
                 manifest.checkpoint == encoder.checkpoint.model
             ):
@@ -109,6 +123,19 @@ class PreviousBuild:
             self.notes.append(
                 f"{self.folder.name}: its embeddings are damaged ({named}), {again} embedded again."
             )
+
+    def sentences(self) -> dict[str, np.ndarray]:
+        """Embeddings of the names and words of the last build, by text; none if damaged."""
+        if self.folder is None or self._manifest is None:
+            return {}
+        try:
+            for name in SENTENCES:
+                if name in self._manifest.files:
+                    _check_hash(self.folder, name, self._manifest)
+            catalogue = read_catalog(self.folder / CATALOG)
+            return known_sentences(self.folder, catalogue, self._manifest.signal_facts)
+        except (OSError, ValueError, KeyError):
+            return {}  # they are embedded again
 
     def media_of(self, gif_id: str) -> Path | None:
         """The file in the bundle's media/ whose SHA-256 is `gif_id`, if there is one."""
@@ -159,7 +186,9 @@ class PreviousBuild:
     def facts(self) -> dict[str, Facts]:
         """By id: the GIFs whose embeddings can be used again."""
         return {
-            record.id: Facts(record.n_frames, record.duration_ms, record.width, record.height)
+            record.id: Facts(
+                record.n_frames, record.duration_ms, record.width, record.height, record.texts
+            )
             for record in self.records.values()
             if record.id in self.store
         }

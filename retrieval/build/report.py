@@ -41,6 +41,10 @@ class BuildReport:
     n_pictures: int  # that went through the encoder
     stages: StageTimings
     precision_reason: str = ""  # why this precision was used, if the encoder says so
+    reads_words: bool = False  # whether words in the pictures were to be read
+    n_with_words: int = 0  # GIFs in which some were
+    n_texts: int = 0
+    measured: str = ""  # how well the checkpoint sees what the library shows, in a sentence
 
     @property
     def gifs_per_second(self) -> float:
@@ -55,6 +59,16 @@ class BuildReport:
         """Checkpoint and precision, with the reason for the latter."""
         reason = f" ({self.precision_reason})" if self.precision_reason else ""
         return f"{self.checkpoint} in {self.precision}{reason}"
+
+    @property
+    def words(self) -> str:
+        """In how many GIFs words were read; "" if the build was not to read any."""
+        if not self.reads_words:
+            return ""
+        return (
+            f"read in {self.n_with_words:,} of {self.n_gifs:,} GIFs ({self.n_texts:,} texts), "
+            f"{self.stages.read:.1f} s in parallel"
+        )
 
     def reasons(self) -> list[tuple[str, list[str]]]:
         """(reason, paths) of skipped files, most frequent first.
@@ -81,6 +95,14 @@ def as_json(report: BuildReport) -> dict[str, Any]:
         "skipped": [asdict(skipped) for skipped in report.skipped],
         "licenses": dict(report.licenses),
         "notes": list(report.notes),
+        "words": {
+            "gifs": report.n_with_words,
+            "texts": report.n_texts,
+            "seconds": round(report.stages.read, 3),
+        }
+        if report.reads_words
+        else None,
+        "measured": report.measured,
         "index": report.index,
         "checkpoint": report.checkpoint,
         "precision": report.precision,
@@ -102,6 +124,8 @@ def as_text(report: BuildReport) -> str:
         f"{report.encoder}: {_changes(report)}",
         f"duplicates: {report.n_exact_duplicates:,} files with the same bytes as another, "
         f"{near:,} GIFs that look like another, in {len(report.groups):,} groups",
+        *([f"words: {report.words}"] if report.words else []),
+        *([report.measured] if report.measured else []),
         f"licences: {licenses}",
         f"index: {report.index}",
         f"time: {_speed(report)}",
@@ -164,9 +188,11 @@ def _speed(report: BuildReport) -> str:
 
 def _stages(report: BuildReport) -> Sequence[tuple[str, float]]:
     stages = report.stages
+    reading = ("reading words in parallel", stages.read)
     return (
         ("encoding", stages.encode),
         ("waiting for decoded frames", stages.wait),
         ("writing", report.write_seconds),
         ("decoding in parallel (CPU time)", stages.decode),
+        *([reading] if report.reads_words else []),
     )

@@ -26,7 +26,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ from filelock import FileLock, Timeout
 from retrieval.build.work_folder import KeptDownloads, is_regular, remove
 from retrieval.errors import BundleError
 from retrieval.library import GifFrames, ShardStore
-from retrieval.media import Facts
+from retrieval.media import Facts, PictureText
 
-FORMAT_VERSION = 3  # of the folder. 3: SQLite; before: Parquet files, which are deleted
+FORMAT_VERSION = 4  # of the folder. 4: words in pictures; 2: Parquet files, which are deleted
 
 LOCK = "lock"
 STATE = "state.sqlite"
@@ -69,7 +69,8 @@ class FileState:
 
 
 _FILE_COLUMNS = ", ".join(field.name for field in fields(FileState))
-_GIF_COLUMNS = "gif_id, n_frames, duration_ms, width, height, frame_indices, times_ms, vectors"
+_FACT_COLUMNS = "n_frames, duration_ms, width, height, texts"  # texts as JSON
+_GIF_COLUMNS = f"gif_id, {_FACT_COLUMNS}, frame_indices, times_ms, vectors"
 _DTYPES = ("<i4", "<i4", "<f4")  # of the last three
 _SCHEMA = {
     "settings": "CREATE TABLE settings (value)",
@@ -178,22 +179,22 @@ class BuildState:
         (result,), *_ = db.execute("PRAGMA integrity_check(1)")
         if result != "ok":
             raise ValueError(str(result).splitlines()[-1])
-        tables = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-        if dict(db.execute(tables)) != _SCHEMA:
-            raise ValueError("not the tables of this version")
         if db.execute("SELECT value FROM settings").fetchall() != [(self._settings,)]:
             if db.execute("SELECT 1 FROM gifs").fetchone():
                 self.notes.append(
                     "The work of an unfinished build with other settings was dropped."
                 )
             raise ValueError
+        tables = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        if dict(db.execute(tables)) != _SCHEMA:
+            raise ValueError("not the tables of this version")
         damaged = []
         for table in ("files", "gifs"):
             for rowid, *values, digest in db.execute(f"SELECT rowid, * FROM {table}"):
                 if digest != _digest(values):
                     damaged.append((table, rowid))
                 elif table == "gifs":
-                    self.unfinished[values[0]] = Facts(*values[1:5])
+                    self.unfinished[values[0]] = _facts_of(*values[1:6])
         for table, rowid in damaged:
             db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
         if damaged:
@@ -220,7 +221,9 @@ class BuildState:
                 arrays = (frames.frame_indices, frames.times_ms, frames.vectors)
                 ordered = map(np.ascontiguousarray, arrays, _DTYPES)
                 blobs = (array.tobytes() for array in ordered)
-                self._insert("gifs", (frames.gif_id, *astuple(facts), *blobs))
+                texts = json.dumps([asdict(text) for text in facts.texts], ensure_ascii=False)
+                numbers = (facts.n_frames, facts.duration_ms, facts.width, facts.height)
+                self._insert("gifs", (frames.gif_id, *numbers, texts, *blobs))
                 self.unfinished[frames.gif_id] = facts
                 self._n_frames += len(frames)
         if self._n_frames >= COMMIT_FRAMES or time.monotonic() - self._committed >= COMMIT_S:
@@ -251,7 +254,7 @@ class BuildState:
         *values, digest = row or (None,)
         if digest != _digest(values):
             raise OSError(f"{self.folder / STATE} was changed during the build. Run it again")
-        indices, times, vectors = map(np.frombuffer, values[5:], _DTYPES)
+        indices, times, vectors = map(np.frombuffer, values[6:], _DTYPES)
         return GifFrames(gif_id, indices, times, vectors.reshape(len(indices), -1))
 
     def finish(self, keys: Iterable[str]) -> None:
@@ -318,6 +321,11 @@ def _connect(file: Path) -> sqlite3.Connection:
     for pragma in ("locking_mode = EXCLUSIVE", "trusted_schema = OFF", "cell_size_check = ON"):
         db.execute(f"PRAGMA {pragma}")
     return db
+
+
+def _facts_of(n_frames: int, duration_ms: int, width: int, height: int, texts: str) -> Facts:
+    read = [PictureText(**{**text, "box": tuple(text["box"])}) for text in json.loads(texts)]
+    return Facts(n_frames, duration_ms, width, height, tuple(read))
 
 
 def _digest(values: Iterable[Any]) -> bytes:

@@ -41,7 +41,14 @@ from retrieval.encoders import (
     load_encoder,
 )
 from retrieval.errors import BundleError, CheckpointError, HubOfflineError, StorageError
-from retrieval.library import DEFAULT_POOLING, KINDS, POOLINGS, read_manifest
+from retrieval.library import (
+    DEFAULT_POOLING,
+    KINDS,
+    POOLINGS,
+    SIGNALS,
+    check_signals,
+    read_manifest,
+)
 from retrieval.media import DEFAULT_FRAMES, Limits
 
 
@@ -92,6 +99,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_POOLING,
         help="a GIF's score: that of its best frame, or of its mean embedding",
     )
+    add(
+        "--signals",
+        type=_signals,
+        default=SIGNALS,
+        metavar="NAME,…",
+        help=f"what a search can go by, some of {','.join(SIGNALS)} (default: all); words are read "
+        f"in the pictures, which takes most of the time of a build",
+    )
+    add(
+        "--ocr-model",
+        type=Path,
+        metavar="FILE.onnx",
+        help="another recogniser of words, such as PP-OCRv5's for Korean; the one that is "
+        "included reads Latin, Greek, Chinese and Japanese letters",
+    )
     add("--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size")
     add(
         "--copy-media",
@@ -117,6 +139,8 @@ def execute(args: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UsageError(f"--{name} is {value}; expected 1 or more")
 
+    if args.ocr_model and "words" not in args.signals:
+        raise UsageError("--ocr-model is given, but --signals has no words to read with it")
     limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
     source = open_source(args.source, split=args.split, limit=args.limit)
     out = check_output(args.out, source, copy_media=args.copy_media)
@@ -136,6 +160,8 @@ def execute(args: argparse.Namespace) -> None:
             index_kind=args.index_kind,
             fresh=args.fresh,
             progress=progress,
+            signals=args.signals,
+            ocr_model=args.ocr_model,
         )
     print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
     if args.report:
@@ -146,6 +172,13 @@ def execute(args: argparse.Namespace) -> None:
                 f"The report cannot be written to {args.report}: {error.strerror}. The index is "
                 f"whole; name another file with --report and run it again, which embeds nothing."
             ) from error
+
+
+def _signals(names: str) -> list[str]:
+    try:
+        return check_signals([name.strip() for name in names.split(",")])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def encoder_for(

@@ -39,7 +39,6 @@ EXTRAS = {
     "open_clip": "torch",
     "transformers": "torch",
     "timm": "torch",
-    "safetensors": "torch",
     "datasets": "hub",
     "ir_measures": "evaluate",
     "matplotlib": "evaluate",

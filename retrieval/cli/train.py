@@ -35,6 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the vision tower and fit only the text projection again",
     )
+    add(
+        "--reactions",
+        action="store_true",
+        help="fit the reaction model on the frozen text tower, and nothing else; no download",
+    )
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -52,6 +57,14 @@ def execute(args: argparse.Namespace) -> None:
     def report(message: str) -> None:
         tqdm.write(f"[{(time.monotonic() - start) / 60:5.1f} min] {message}")
 
+    if args.reactions:
+        from retrieval.encoders.openvino import ExportedEncoder
+        from retrieval.training import reactions
+
+        exported = Checkpoint.of_folder(args.out).export_folder("float32")
+        embed = ExportedEncoder(exported, Checkpoint.of_folder(args.out)).encode_sentences
+        reactions.train_reactions(args.out, embed, reactions.ReactionCorpus.load(), report)
+        return
     settings = trainer.Settings()
     settings = replace(
         settings,

@@ -1,7 +1,8 @@
 """Media to frame embeddings: decoding and encoding in parallel, in bounded memory.
 
-Worker threads read, decode and resize; another encodes, while the calling thread fills the
-next batch. Batches span GIFs. Recently encoded pictures are not encoded again.
+Worker threads read, decode and resize, and read the words in the pictures if they are given
+a reader for that; another encodes, while the calling thread fills the next batch. Batches span
+GIFs. Recently encoded pictures are not encoded again.
 
 A bad file never stops or misaligns the rest: its result is an error in its place. The
 pipeline can be cancelled from another thread.
@@ -16,15 +17,17 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from retrieval.encoders import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
 from retrieval.library import GifFrames
-from retrieval.media import DEFAULT_FRAMES, Facts, Limits, Stop, convert_media
+from retrieval.media import DEFAULT_FRAMES, Facts, Limits, PictureText, Stop, convert_media
+from retrieval.ocr import TextReader, picture_to_read
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class StageTimings:
     decode: float = 0.0  # demux, decode, compare, resize: CPU time of the worker threads
     encode: float = 0.0  # the encoder was busy
     wait: float = 0.0  # the encoder waited for a batch
+    read: float = 0.0  # words in pictures: time of the worker threads (OpenVINO has its own)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Done(Generic[T]):
     """The result for one file, in input order.
 
     Exactly one of `frames` and `error` is set, or neither for bytes that are known already:
-    `gif_id` identifies them.
+    `gif_id` identifies them. `unread` says why the words in its pictures could not be read.
     """
 
     subject: T
@@ -82,6 +86,7 @@ class Done(Generic[T]):
     facts: Facts | None = None
     frames: GifFrames | None = None
     error: MediaError | None = None
+    unread: str = ""
 
 
 @dataclass
@@ -107,6 +112,7 @@ class Pipeline:
         pad: bool = False,
         stop: Stop | None = None,
         decoders: int = WORKERS,
+        reader: Callable[[], TextReader] | None = None,
     ):
         """`readers` threads read concurrently, at most `decoders` of which decode.
 
@@ -115,6 +121,8 @@ class Pipeline:
 
         `stop` is called from several threads, several times a second. Once it returns True,
         `run` raises StoppedError, and its threads end after their current frame or batch.
+
+        `reader` makes what reads the words in the pictures, at most one per decoder.
         """
         self.timings = StageTimings()
         self.n_pictures = 0  # encoded
@@ -122,6 +130,10 @@ class Pipeline:
         self._readers, self._pad = readers, pad
         self._stop = stop
         self._decoding = threading.Semaphore(decoders)
+        self._make_reader = reader
+        # Made readers that no thread uses: threads end with each `run`, and there may be more
+        # of them than decoders.
+        self._readers_at_rest: deque[TextReader] = deque()
         self._idle_since = 0.0
 
     def run(
@@ -156,9 +168,7 @@ class Pipeline:
             with self._decoding:
                 busy = time.thread_time()
                 try:
-                    media = convert_media(
-                        data, self._encoder.prepare, self._frames, self._limits, stop
-                    )
+                    media = convert_media(data, self._prepare, self._frames, self._limits, stop)
                 except MediaError as error:
                     return _Decoded(Done(piece.subject, gif_id, error=error))
                 except RetrievalError:
@@ -170,12 +180,19 @@ class Pipeline:
                     return _Decoded(Done(piece.subject, gif_id, error=UnavailableError(reason)))
                 finally:
                     self.timings.decode += time.thread_time() - busy
-            facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
+                facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
+                unread = ""
+                if self._make_reader:
+                    to_read = [(f.index, f.time_ms, f.image[1]) for f in media.frames]
+                    texts, unread = self._read(to_read, stop)
+                    facts = replace(facts, texts=texts)
+                    del to_read
+            pictures = [frame.image[0] for frame in media.frames]
             places = np.array([(frame.index, frame.time_ms) for frame in media.frames], np.int32)
             vectors = np.empty((len(places), self._encoder.dim), np.float32)
             frames = GifFrames(gif_id, places[:, 0], places[:, 1], vectors)
-            done = Done(piece.subject, gif_id, facts, frames)
-            return _Decoded(done, [frame.image for frame in media.frames], vectors, len(vectors))
+            done = Done(piece.subject, gif_id, facts, frames, unread=unread)
+            return _Decoded(done, pictures, vectors, len(vectors))
 
         self._idle_since = time.perf_counter()
         waiting: deque[_Decoded[T]] = deque()  # not yet completely encoded, in order
@@ -196,6 +213,35 @@ class Pipeline:
         finally:
             is_over.set()
             worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
+
+    def _prepare(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+        """A frame as the encoder takes it, and as the reader of words does."""
+        to_read = picture_to_read(image) if self._make_reader else np.empty(0, np.uint8)
+        return self._encoder.prepare(image), to_read
+
+    def _read(
+        self, frames: list[tuple[int, int, np.ndarray]], stop: Stop
+    ) -> tuple[tuple[PictureText, ...], str]:
+        """Read the words in a GIF's frames: (texts, ""), or ((), why they cannot be read).
+
+        Errors that every file would have, such as a damaged model, are raised.
+        """
+        start = time.perf_counter()
+        assert self._make_reader
+        try:
+            reader = self._readers_at_rest.pop()
+        except IndexError:
+            reader = self._make_reader()
+            reader.load()
+        try:
+            return reader.read(frames, stop), ""
+        except RetrievalError:
+            raise
+        except Exception as error:  # whatever the engine raises at one picture
+            return (), f"{type(error).__name__}: {error}"
+        finally:
+            self._readers_at_rest.append(reader)
+            self.timings.read += time.perf_counter() - start
 
     def _is_stopped(self) -> bool:
         return self._stop is not None and self._stop()

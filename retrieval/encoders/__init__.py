@@ -16,6 +16,14 @@ from retrieval.encoders.base import (
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
+from retrieval.encoders.reaction_model import (
+    REACTION_TEXTS,
+    REACTIONS,
+    ReactionModel,
+    ReactionText,
+    load_reaction_texts,
+)
+from retrieval.encoders.sentences import SentenceEncoder, sentence_encoder
 
 __all__ = [
     "BATCH_SIZE",
@@ -25,11 +33,18 @@ __all__ = [
     "LOCAL_DIR",
     "PRECISIONS",
     "PRESETS",
+    "REACTIONS",
+    "REACTION_TEXTS",
     "RUNTIMES",
     "Checkpoint",
     "Encoder",
     "Pixels",
+    "ReactionModel",
+    "ReactionText",
+    "SentenceEncoder",
     "find_export",
     "load_encoder",
+    "load_reaction_texts",
     "probe_pixels",
+    "sentence_encoder",
 ]

@@ -166,7 +166,7 @@ class ExportedEncoder:
         starts = range(0, max(1, len(texts)), BATCH_SIZE)
         inputs = [self._tokens(texts[i : i + BATCH_SIZE] or ["-"]) for i in starts]
         rows = self._encode("text", inputs, output=1)[: len(texts)]
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     def _encode(self, tower: str, inputs: Sequence[np.ndarray], output: int = 0) -> np.ndarray:
         if not inputs:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval.encoders.checkpoint import LOCAL_DIR, Checkpoint
 from retrieval.encoders.presets import PRESETS
+from retrieval.encoders.reaction_model import REACTIONS
 from retrieval.errors import CheckpointError, HubOfflineError
 from retrieval.hub import Address, pull
 
@@ -94,7 +95,7 @@ def _pulled(address: Address) -> Path | None:
     if not address.revision and not all(name in (None, address.repo_id) for name in named):
         return None
     beside = ("*.json", "*.txt", "*.model")  # settings and tokenizers, of the top folder
-    snapshot.fetch_matching((WHOLE_CHECKPOINT, *beside), ignored=["*/*"])
+    snapshot.fetch_matching((WHOLE_CHECKPOINT, REACTIONS, *beside), ignored=["*/*"])
     whole = (snapshot.folder / WHOLE_CHECKPOINT).is_file()
     return snapshot.folder if whole or address.revision else None
 
@@ -160,8 +161,11 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The file of the whole checkpoint, or else all its parts, in name order."""
-    files = sorted(folder.glob("*.safetensors"))
+    """The file of the whole checkpoint, or else all its parts, in name order.
+
+    The reaction model beside them is none of their weights.
+    """
+    files = sorted(f for f in folder.glob("*.safetensors") if f.name != REACTIONS)
     return [f for f in files if f.name == WHOLE_CHECKPOINT] or files
 
 

@@ -24,13 +24,17 @@ from retrieval.library.index_plan import KINDS, plan_index
 from retrieval.library.local_builds import folders_of, register_build
 from retrieval.library.manifest import (
     CATALOG,
+    DAMAGE,
     DEFAULT_POOLING,
     EMBEDDINGS,
     MANIFEST,
     MEDIA,
     OLDEST_REUSABLE,
     POOLINGS,
+    SIGNALS,
     Manifest,
+    build_command,
+    check_signals,
     owned_files,
     read_manifest,
 )
@@ -38,6 +42,7 @@ from retrieval.library.writer import BundleWriter
 
 __all__ = [
     "CATALOG",
+    "DAMAGE",
     "DEFAULT_POOLING",
     "DESCRIBED",
     "EMBEDDINGS",
@@ -47,6 +52,7 @@ __all__ = [
     "OLDEST_REUSABLE",
     "POOLINGS",
     "SAME_ANIMATION",
+    "SIGNALS",
     "UNKNOWN_LICENSE",
     "Bundle",
     "BundleWriter",
@@ -57,6 +63,8 @@ __all__ = [
     "Record",
     "ShardStore",
     "VectorIndex",
+    "build_command",
+    "check_signals",
     "folder_of",
     "folders_of",
     "gif_means",

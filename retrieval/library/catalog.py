@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from retrieval.media import PictureText
 
 UNKNOWN_LICENSE = "unknown"
 
@@ -44,11 +46,26 @@ class Record:
     height: int = 0
     places: tuple[str, ...] = ()  # all files and URLs with the same bytes
     group: int = -1  # catalogue number of the GIF that leads its near-duplicates; -1: itself
+    texts: tuple[PictureText, ...] = ()  # words read in its pictures, by time
 
 
 DESCRIBED = ("title", "tags", "emoji", "source", "license", "attribution")
 
-_TYPES = {"str": pa.string(), "int": pa.int32(), "tuple[str, ...]": pa.list_(pa.string())}
+_TEXT = pa.struct(
+    {
+        "text": pa.string(),
+        "frame": pa.int32(),
+        "time_ms": pa.int32(),
+        "confidence": pa.float64(),
+        "box": pa.list_(pa.float64()),
+    }
+)
+_TYPES = {
+    "str": pa.string(),
+    "int": pa.int32(),
+    "tuple[str, ...]": pa.list_(pa.string()),
+    "tuple[PictureText, ...]": pa.list_(_TEXT),
+}
 SCHEMA = pa.schema([(field.name, _TYPES[str(field.type)]) for field in fields(Record)])
 
 
@@ -177,6 +194,8 @@ def write_catalog(records: Sequence[Record], path: Path) -> None:
 def read_catalog(path: Path) -> Catalog:
     """Return the catalogue in a Parquet file; columns of a later version are ignored.
 
+    A catalogue of before words were read has no column of them.
+
     A file is parsed once per process, and again when it was replaced or changed: whoever
     reads it shares one catalogue.
     """
@@ -185,15 +204,17 @@ def read_catalog(path: Path) -> Catalog:
     with _reading:
         if version not in _read:
             rows = pq.read_table(path, columns=SCHEMA.names).to_pylist()
-            lists = ("tags", "places")
-            _read[version] = Catalog(
-                Record(**{**row, **{name: tuple(row[name] or ()) for name in lists}})
-                for row in rows
-            )
+            _read[version] = Catalog(map(_record_of, rows))
             while len(_read) > MAX_CACHED:
                 _read.popitem(last=False)
         _read.move_to_end(version)
         return _read[version]
+
+
+def _record_of(row: dict[str, Any]) -> Record:
+    lists = {name: tuple(row[name] or ()) for name in ("tags", "places")}
+    texts = [PictureText(**{**text, "box": tuple(text["box"])}) for text in row.get("texts") or ()]
+    return Record(**{**row, **lists, "texts": tuple(texts)})
 
 
 def count_licenses(records: Sequence[Record]) -> dict[str, int]:

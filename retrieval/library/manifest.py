@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,18 @@ from retrieval.library.index_plan import KIND
 from retrieval.output import suggest_output
 from retrieval.paths import NAME, why_not_regular
 
-FORMAT_VERSION = 3  # 3: one row of the index per GIF if means are pooled; frames.f16, means.f16
+FORMAT_VERSION = 4  # 3: one row of the index per GIF if means are pooled; 4: signals
+OLDEST_READ = 3  # searched by frames alone
 OLDEST_REUSABLE = 2  # format whose catalogue and embeddings a build takes over
 METRIC = "cosine"
 INDEX_ROWS = {"best_frame": "frames", "mean": "gifs"}  # what a row of the index is, by pooling
 POOLINGS = tuple(INDEX_ROWS)
 # "mean" and "best_frame" are compared by reaction-search evaluate; the README gives both.
 DEFAULT_POOLING = "mean"
+
+# What a search may go by: CLIP embeddings of the frames, words read in the pictures, titles,
+# tags and file names, and the kind of reaction. A build prepares those that it is asked for.
+SIGNALS = ("frames", "words", "names", "reaction")
 
 MANIFEST = "manifest.json"
 CATALOG = "catalog.parquet"
@@ -58,9 +63,13 @@ class Manifest:
     precision: str = "float32"  # in which the frames were encoded
     source: str = ""  # what it was built from, in words
     n_near_duplicates: int = 0  # GIFs that are grouped under another
+    signals: Sequence[str] = field(default_factory=lambda: ["frames"])  # some of SIGNALS
+    text_reader: str = ""  # version of what read the words in the pictures; "": nothing did
     index_kind: str = KIND
     index_parameters: Mapping[str, Any] = field(default_factory=dict)
     index_rows: str = ""  # what a row of the index is: "gifs" or "frames"
+    # Of words, names and reactions (retrieval.signals); empty: searched by frames alone.
+    signal_facts: Mapping[str, Any] = field(default_factory=dict)
     metric: str = METRIC
     written_by: str = f"{NAME} {__version__}"
     format_version: int = FORMAT_VERSION
@@ -99,13 +108,30 @@ class Location:
         )
 
 
+def check_signals(names: Collection[str]) -> list[str]:
+    """Return these signals in the order of SIGNALS; ValueError for unknown or too few ones.
+
+    >>> check_signals({"words", "frames"})
+    ['frames', 'words']
+    >>> check_signals(["frames", "wrods"])
+    Traceback (most recent call last):
+    ValueError: unknown signal 'wrods'; expected some of frames, words, names, reaction
+    """
+    unknown = sorted(set(names) - set(SIGNALS))
+    if unknown:
+        raise ValueError(f"unknown signal {unknown[0]!r}; expected some of {', '.join(SIGNALS)}")
+    if "frames" not in names:
+        raise ValueError("no signal 'frames', which every index has; add it")
+    return [name for name in SIGNALS if name in names]
+
+
 def build_command(out: Path) -> str:
     """Return the command that builds a bundle at `out`, or beside it if other files lie there."""
     return f"reaction-search build FOLDER --out {suggest_output(out, owned_files)}"
 
 
 def read_manifest(
-    path: Path, origin: Address | None = None, *, oldest: int = FORMAT_VERSION
+    path: Path, origin: Address | None = None, *, oldest: int = OLDEST_READ
 ) -> Manifest:
     """Return the manifest of the bundle in a folder; `origin` is where it was pulled from.
 
@@ -122,7 +148,7 @@ def read_manifest(
         if version not in range(oldest, FORMAT_VERSION + 1):
             raise BundleError(
                 f"{location.name} has format version {version}; this program reads "
-                f"{FORMAT_VERSION}. {location.remedy}"
+                f"{OLDEST_READ} to {FORMAT_VERSION}. {location.remedy}"
             )
         manifest = Manifest(**known)
         for name, facts in manifest.files.items():
@@ -139,7 +165,7 @@ def read_manifest(
             f"expected {METRIC!r} and one of {', '.join(POOLINGS)}. {location.remedy}"
         )
     rows = INDEX_ROWS[manifest.pooling]
-    if manifest.format_version == FORMAT_VERSION and manifest.index_rows != rows:
+    if manifest.format_version >= OLDEST_READ and manifest.index_rows != rows:
         raise BundleError(
             f"{location.name} has an index of {manifest.index_rows!r}; expected {rows!r} for "
             f"pooling {manifest.pooling!r}. {location.remedy}"

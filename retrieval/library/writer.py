@@ -51,9 +51,10 @@ MAX_COMPONENTS_IN_MEMORY = 16_777_216
 class BundleWriter:
     """Write a bundle beside the one at `out`, and replace that once it is complete.
 
-    Call in order: `write_embeddings`, `write_index`, `write_catalog`, any `add_media`,
-    `finish`. Exited early (it is a context manager), it leaves nothing behind. Files in `out`
-    that the old bundle's manifest does not list, and all below `kept`, stay (StagedFolder).
+    Call in order: `write_embeddings`, `write_index`, `write_catalog`, any other file in
+    `folder`, any `add_media`, `finish`. Exited early (it is a context manager), it leaves
+    nothing behind. Files in `out` that the old bundle's manifest does not list, and all below
+    `kept`, stay (StagedFolder).
     """
 
     def __init__(self, out: Path, dim: int, *, kept: Path | None = None):
@@ -107,6 +108,17 @@ class BundleWriter:
             self._vectors = self._write_half(FRAMES, (read_shard(f).vectors for f in shards))
         self._counts = {"n_gifs": len(starts), "n_frames": n_rows}
         return self._vectors, self._starts
+
+    @property
+    def folder(self) -> Path:
+        """The new bundle while it is being written."""
+        return self._partial
+
+    def means(self) -> np.ndarray:
+        """Return the GIFs' unit mean embeddings (n, dim), after `write_index`."""
+        if (self._partial / MEANS).exists():
+            return map_vectors(self._partial / MEANS, self._dim)
+        return np.concatenate([*gif_means(self._vectors, self._starts)])
 
     def write_index(self, kind: str = "auto", pooling: str = DEFAULT_POOLING) -> IndexPlan:
         """Build the index: of GIF means, or of frames if the best frame is pooled."""

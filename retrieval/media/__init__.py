@@ -27,5 +27,4 @@ __all__ = [
     "read_bytes",
     "read_frames",
     "read_media",
-    "why_not_regular",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retrieval.errors import CheckpointError
-from retrieval.media import PictureText
+from retrieval.errors import CheckpointError, StoppedError
+from retrieval.hub import sha256_of
+from retrieval.media import PictureText, Stop
 
 VERSION = 1  # of this module's rules; readings of another version are not reused
 DETECTOR = "PP-OCRv6_det_small.onnx"
@@ -71,17 +72,37 @@ class TextReader:
         self._recognizer = recognizer or models / RECOGNIZER
         for file in (self._detector, self._recognizer):
             if not file.is_file():
+                remedy = "Install RapidOCR again (pip install --force-reinstall rapidocr)"
+                if file == recognizer:
+                    remedy = "Name the recogniser's ONNX file with --ocr-model"
                 raise CheckpointError(
-                    f"Text in pictures cannot be read: {file} is missing. Install RapidOCR again "
-                    f"(pip install --force-reinstall rapidocr), or build without: --signals frames"
+                    f"Text in pictures cannot be read: {file} is missing. {remedy}, or build "
+                    f"without: --signals frames"
                 )
         self._threads = threads
 
-    @property
+    @cached_property
     def version(self) -> str:
         """What readings depend on: the same version reads the same."""
         release = importlib.metadata.version("rapidocr")
-        return f"rapidocr {release}, {self._recognizer.name}, rules {VERSION}"
+        name = self._recognizer.name
+        if name != RECOGNIZER:
+            name += f" {sha256_of(self._recognizer)[:12]}"
+        return f"rapidocr {release}, {name}, rules {VERSION}"
+
+    def load(self) -> None:
+        """Load the models, which `read` does otherwise; CheckpointError if they are damaged."""
+        try:
+            self._engine._load_det_model()
+            self._engine._load_rec_model()
+        except Exception as error:  # of OpenVINO, OmegaConf or RapidOCR, by what is wrong
+            reason = str(error).strip().splitlines() or [""]
+            raise CheckpointError(
+                f"Text in pictures cannot be read: {self._detector.name} or "
+                f"{self._recognizer} cannot be loaded ({type(error).__name__}: {reason[-1]}). "
+                f"Expected ONNX files of RapidOCR, with the characters inside. Build without: "
+                f"--signals frames"
+            ) from error
 
     @cached_property
     def _engine(self) -> Any:
@@ -97,16 +118,26 @@ class TextReader:
                 "Det.limit_side_len": SIDE,
                 "Rec.engine_type": engine,
                 "Rec.model_path": str(self._recognizer),
+                # For a model without its characters inside. Without a path, RapidOCR would
+                # download a list of other characters; with this one, loading fails.
+                "Rec.rec_keys_path": str(self._recognizer),
                 "EngineConfig.openvino.inference_num_threads": self._threads,
             }
         )
 
-    def read(self, frames: Sequence[tuple[int, int, np.ndarray]]) -> tuple[PictureText, ...]:
-        """Return the texts in frames (index, time in ms, pixels as of `picture_to_read`)."""
+    def read(
+        self, frames: Sequence[tuple[int, int, np.ndarray]], stop: Stop | None = None
+    ) -> tuple[PictureText, ...]:
+        """Return the texts in frames (index, time in ms, pixels as of `picture_to_read`).
+
+        StoppedError soon after `stop`, which is called between frames, returns True.
+        """
         texts: list[PictureText] = []
         last: list[_Line] = []
         is_still = len(frames) <= FEW_FRAMES
         for index, time_ms, pixels in frames:
+            if stop and stop():
+                raise StoppedError
             last = self._lines(pixels, STILL_SIDE if is_still else SIDE, last)
             text = _joined(last, index, time_ms, pixels)
             if text:
@@ -198,9 +229,8 @@ def _add(texts: list[PictureText], text: PictureText) -> None:
 
 
 def _similarity(one: str, other: str) -> float:
-    letters = ["".join(_letters(text)) for text in (one, other)]
-    return SequenceMatcher(None, *letters, autojunk=False).ratio()
+    return SequenceMatcher(None, _letters(one), _letters(other), autojunk=False).ratio()
 
 
-def _letters(text: str) -> Iterator[str]:
-    return (char for char in text.lower() if char.isalnum())
+def _letters(text: str) -> str:
+    return "".join(char for char in text.lower() if char.isalnum())

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from retrieval.encoders import CHECKPOINTS, HF_HUB, LOCAL_DIR, Checkpoint
+from retrieval.encoders import CHECKPOINTS, HF_HUB, LOCAL_DIR, REACTION_TEXTS, Checkpoint
 from retrieval.encoders.openvino import exported_fingerprint, pulled_fingerprint
 from retrieval.errors import SpaceError
 from retrieval.hub import Address, Files, front_matter, is_address, size_of, split_front_matter
@@ -111,6 +111,8 @@ def model_on_hub(checkpoint: str) -> list[str]:
 def _own_files() -> dict[str, Path | bytes]:
     """The page with the files that it reads, and the files of space/ at the top."""
     texts = [ROOT / name for name in TEXTS] + _files_in(ROOT / "data" / "licenses")
+    # Those that every checkpoint encodes by itself; the answers are for training alone.
+    texts += [p for p in _files_in(REACTION_TEXTS) if not p.name.startswith("answers_")]
     files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
     # The page's scripts, and the package but for training; checkpoints go up as needed.
     code = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("web/texts/*.json")]

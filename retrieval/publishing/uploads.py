@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.encoders import Checkpoint
+from retrieval.encoders import REACTIONS, Checkpoint
 from retrieval.errors import BundleError, CheckpointError
 from retrieval.hub import Files, sha256_of, split_front_matter
 from retrieval.library import MANIFEST, Bundle, is_web_address, read_whole
 from retrieval.publishing.cards import data_card, model_card, n_unknown
 
 CARD = "README.md"
-# What a checkpoint's folder holds beside its weights: settings, tokenizers, notices.
-BESIDE_WEIGHTS = re.compile(r".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE|NOTICE)(\.\w+)?")
+# What a checkpoint's folder holds beside its weights: settings, tokenizers, notices, and mini's
+# reaction model.
+BESIDE_WEIGHTS = re.compile(
+    rf".*\.json|.*\.model|merges\.txt|vocab\.txt|(LICENSE|NOTICE)(\.\w+)?|{re.escape(REACTIONS)}"
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from retrieval.library import Catalog
 
 MAX_MESSAGE_CHARS = 2_000  # any checkpoint cuts a message far earlier, at 64 to 77 tokens
 NEGATIVE_WEIGHT = -0.5
+_QUOTED = re.compile(r'["“”„]([^"“”„]+)["“”]')
+_EXCLUDED = re.compile(r"(?:(?<=\s)|^)-([^\W\d_][\w']*)")
 MAX_CHAT_LINES = 6  # earlier lines would count for less than 2 % of the last one
 
 
@@ -20,6 +23,45 @@ class Term:
 
     content: str | np.ndarray  # an image comes as a unit embedding (dim,)
     weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message without its operators: what must stand in a GIF's words or name, what must not."""
+
+    text: str
+    required: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, message: str) -> Message:
+        """Split `"quoted text"` and `-word` off a message; quoted text stays part of it.
+
+        QueryError if nothing is left to search for.
+
+        >>> Message.parse('he said "no way" -cat')
+        Message(text='he said no way', required=('no way',), excluded=('cat',))
+        """
+        required = tuple(" ".join(found.split()) for found in _QUOTED.findall(message))
+        excluded = tuple(_EXCLUDED.findall(_QUOTED.sub(" ", message)))
+        text = _QUOTED.sub(r"\1", _EXCLUDED.sub(" ", message)) if excluded else message
+        text = " ".join(_QUOTED.sub(r"\1", text).split()) if required or excluded else text
+        if excluded and not text:
+            raise QueryError(
+                f"The message only says what must not be there (-{excluded[0]}). Say as well what "
+                f"the GIF answers."
+            )
+        return cls(text, tuple(phrase for phrase in required if phrase), excluded)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question ready to be ranked by; parts that it does not have are None."""
+
+    vector: np.ndarray  # unit, in the checkpoint's space (dim,)
+    message: Message | None = None
+    answers: np.ndarray | None = None  # near texts that answer the message, (384,)
+    reactions: np.ndarray | None = None  # probability of each that is called for, (43,)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Ranker:
         members = members[members != gif]
         if allowed is not None:
             members = members[allowed[members]]
-        scores = self._scores_of(query, members)
+        scores = self.scores_of(query, members)
         order = np.lexsort((members, -scores))
         return tuple(records[i] for i in members[order[scores[order] >= least]].tolist())
 
@@ -87,7 +87,7 @@ class Ranker:
         vectors = np.asarray(self._frames.vectors[rows], np.float32)
         return unit(np.add.reduceat(vectors, firsts, axis=0))
 
-    def _scores_of(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
+    def scores_of(self, query: np.ndarray, gifs: np.ndarray) -> np.ndarray:
         """Return the exact score of each of the GIFs, float32 (n,)."""
         if self._has_means or not len(gifs):
             return self._index.scores(query, gifs)

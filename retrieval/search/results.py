@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from retrieval.library import Record
+from retrieval.media import PictureText
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,16 @@ class Result:
     """One ranked GIF, with the scores of its frames."""
 
     rank: int  # from 1
-    score: float  # cosine, higher is better
+    # The cosine, if GIFs were ranked by frames alone; else a probability of fitting.
+    score: float
     record: Record
     uri: str  # a path that can be opened, or a URL
     frames: tuple[FrameScore, ...]  # in order of time
     folded: tuple[Record, ...] = ()  # near-duplicates that it stands for, best first
+    # What each signal contributed to the ranking, in standard deviations; {} for frames alone.
+    signals: Mapping[str, float] = field(default_factory=dict)
+    words: PictureText | None = None  # the words in the picture that answer the message best
+    reactions: Mapping[str, float] = field(default_factory=dict)  # that it shares with the message
 
     @property
     def _best(self) -> FrameScore:

@@ -1,34 +1,51 @@
-"""Encode the query, search the index, fold near-duplicates, and score the frames of results.
+"""Understand the query, rank GIFs, fold near-duplicates, and score the frames of results.
 
-Only frames are ranked: titles and tags are shown, never matched. A GIF's score is the
-cosine between the query and its frames, pooled as the bundle's manifest says: that of the
-mean of its frames (the index then holds one row per GIF), or of its best frame (one row
-per frame).
+A message is ranked by all signals of the bundle (retrieval.search.fusion). A picture, "more
+like this", uploads, and bundles without signals are ranked by frames alone: the score is then
+the cosine between the query and the GIF's frames, pooled as the manifest says: that of the
+mean of its frames (the index then holds one row per GIF), or of its best frame (one row per
+frame).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection as Group
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from retrieval.encoders import Encoder, load_encoder
-from retrieval.errors import MediaError, QueryError
+from retrieval.encoders import Encoder, SentenceEncoder, load_encoder, sentence_encoder
+from retrieval.errors import BundleError, MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import (
+    DAMAGE,
+    SIGNALS,
     Bundle,
     Catalog,
     FrameEmbeddings,
     Record,
     VectorIndex,
+    build_command,
     gif_means,
 )
 from retrieval.media import Stop, convert_media
-from retrieval.search.query import NEGATIVE_WEIGHT, Filter, Term, check_message
+from retrieval.search.fusion import Fusion
+from retrieval.search.query import (
+    NEGATIVE_WEIGHT,
+    Filter,
+    Message,
+    Query,
+    Term,
+    check_message,
+)
 from retrieval.search.ranker import Ranker, unit
 from retrieval.search.results import FrameScore, Result
+from retrieval.signals import GifSignals, Reactions, name_of
 
 DEFAULT_TOP_K = 8
 
@@ -71,6 +88,10 @@ class Searcher:
         self._ranker = Ranker(
             collection.records, self._frames, collection.index, collection.pooling
         )
+        self._gif_signals = _signals_of(collection)
+        self.signals: tuple[str, ...] = ("frames",)
+        if self._gif_signals:
+            self.signals = tuple(collection.manifest.signals)  # type: ignore[attr-defined]
 
     @classmethod
     def open(
@@ -93,11 +114,15 @@ class Searcher:
         top_k: int = DEFAULT_TOP_K,
         fold: bool = False,
         keep: Filter | None = None,
+        signals: Group[str] | None = None,
+        fusion: str | None = None,
     ) -> list[Result]:
         """Return the top_k GIFs for a message, an image or both, best first.
 
-        `negative` is a text to be far from. QueryError if there is neither message nor
-        image, or the message is empty or too long; MediaError if the image cannot be read.
+        `"quoted text"` in the message must stand in a GIF's words or name, `-word` must not.
+        `negative` is a text to be far from; `signals` and `fusion` as in `search`. QueryError if
+        there is neither message nor image, or the message is empty or too long; MediaError if
+        the image cannot be read.
         """
         terms = []
         if message is not None:
@@ -108,13 +133,62 @@ class Searcher:
             raise QueryError('Nothing was asked. Type a message, such as "I got the job 🎉".')
         if negative:
             terms.append(Term(negative, NEGATIVE_WEIGHT))
-        return self.search(self.embed(terms), top_k, fold=fold, keep=keep)
+        query = self.understand(terms)
+        return self.search(query, top_k, fold=fold, keep=keep, signals=signals, fusion=fusion)
 
-    def ask_all(self, messages: Sequence[str], top_k: int = DEFAULT_TOP_K) -> list[list[Result]]:
-        """Return the results of `ask` for each message, in order, encoded in batches."""
+    def ask_all(
+        self,
+        messages: Sequence[str],
+        top_k: int = DEFAULT_TOP_K,
+        *,
+        signals: Group[str] | None = None,
+        fusion: str | None = None,
+    ) -> list[list[Result]]:
+        """Return the results of `ask` for each message, in order."""
         for message in messages:
             check_message(message)
-        return [self.search(vector, top_k) for vector in self.encoder.encode_text(messages)]
+        queries = (self.understand([Term(message)]) for message in messages)
+        return [self.search(query, top_k, signals=signals, fusion=fusion) for query in queries]
+
+    def understand(self, terms: Sequence[Term]) -> Query:
+        """Return what the terms of a query ask for, in the space of every signal."""
+        parsed = [
+            Term(Message.parse(term.content).text, term.weight)
+            if isinstance(term.content, str)
+            else term
+            for term in terms
+        ]
+        vector = self.embed(parsed)
+        texts = [term for term in terms if isinstance(term.content, str) and term.weight > 0]
+        if not texts:
+            return Query(vector)
+        messages = [Message.parse(str(term.content)) for term in texts]
+        whole = Message(
+            " ".join(message.text for message in messages),
+            tuple(phrase for message in messages for phrase in message.required),
+            tuple(word for message in messages for word in message.excluded),
+        )
+        if not self._gif_signals:
+            return Query(vector, whole)
+        said = [term for term in parsed if isinstance(term.content, str)]
+        rows = self._sentences.encode_sentences([str(term.content) for term in said])
+        weights = np.array([term.weight for term in said], np.float32)
+        sentence = weights @ rows
+        sentence /= max(float(np.linalg.norm(sentence)), 1e-6)
+        model = Reactions.load()
+        positive = np.maximum(weights, 0)
+        reactions = positive @ model.called_for(rows) / positive.sum()
+        return Query(vector, whole, model.answers(sentence), reactions)
+
+    @cached_property
+    def _sentences(self) -> SentenceEncoder:
+        return sentence_encoder(self.encoder)
+
+    @cached_property
+    def _fusion(self) -> Fusion | None:
+        if self._gif_signals is None:
+            return None
+        return Fusion(self.collection.records, self._ranker, self._gif_signals)
 
     def embed(self, terms: Sequence[Term]) -> np.ndarray:
         """Return the weighted sum of the terms' unit embeddings at unit length, float32 (dim,)."""
@@ -165,33 +239,108 @@ class Searcher:
 
     def search(
         self,
-        query: np.ndarray,
+        query: Query | np.ndarray,
         top_k: int = DEFAULT_TOP_K,
         *,
         fold: bool = False,
         keep: Filter | None = None,
+        signals: Group[str] | None = None,
+        fusion: str | None = None,
     ) -> list[Result]:
-        """Return the top_k GIFs for a unit query vector (dim,), best first.
+        """Return the top_k GIFs for a query, or for a unit vector (dim,), best first.
 
         With `fold`, near-duplicates of a better result are listed under it instead of
-        taking a place of their own. `keep` excludes what it does not allow.
+        taking a place of their own. `keep` excludes what it does not allow. `signals` are those
+        to rank by (default: all), `fusion` one of retrieval.search.FUSIONS.
         """
         if top_k < 1:
             raise QueryError(f"top_k is {top_k}; expected 1 or more.")
+        if isinstance(query, np.ndarray):
+            query = Query(query)
+        unknown = sorted(set(signals or ()) - set(SIGNALS))
+        if unknown or (signals is not None and not signals):
+            raise QueryError(f"Signals {unknown or 'none'}; expected some of {', '.join(SIGNALS)}.")
         keep = keep or Filter()
-        allowed = keep.mask(self.collection.records)
+        allowed = self._allowed(query, keep)
         least = -np.inf if keep.min_score is None else keep.min_score
-        scores, gifs = self._ranker.rank(query, top_k, allowed, least, fold)
+        chosen = self.signals if signals is None else signals
+        if self._fusion and query.answers is not None and (signals or set(chosen) != {"frames"}):
+            return self._fused(query, top_k, allowed, least, fold, chosen, fusion)
+        scores, gifs = self._ranker.rank(query.vector, top_k, allowed, least, fold)
         return [
             self._result(
-                query,
+                query.vector,
                 rank,
                 gif,
                 score,
-                self._ranker.folded(query, gif, allowed, least) if fold else (),
+                self._ranker.folded(query.vector, gif, allowed, least) if fold else (),
             )
             for rank, (gif, score) in enumerate(zip(gifs.tolist(), scores.tolist(), strict=True), 1)
         ]
+
+    def _fused(
+        self,
+        query: Query,
+        top_k: int,
+        allowed: np.ndarray | None,
+        least: float,
+        fold: bool,
+        signals: Group[str],
+        fusion: str | None,
+    ) -> list[Result]:
+        assert self._fusion and self._gif_signals and query.reactions is not None
+        ranking = self._fusion.rank(query, top_k, allowed, least, fold, signals, fusion or "sum")
+        categories = Reactions.load().categories
+        results = []
+        for at, (gif, score) in enumerate(
+            zip(ranking.gifs.tolist(), ranking.scores.tolist(), strict=True)
+        ):
+            folded = self._ranker.folded(query.vector, gif, allowed, -np.inf) if fold else ()
+            result = self._result(query.vector, at + 1, gif, score, folded)
+            shared = query.reactions * self._gif_signals.kinds[gif]
+            best = np.argsort(-shared)[:2].tolist()
+            parts = {name: float(part[at]) for name, part in ranking.by_signal.items()}
+            words = None
+            if ranking.texts[at] >= 0 and self._gif_signals.words:
+                first = int(np.searchsorted(self._gif_signals.words.gifs, gif))
+                words = result.record.texts[int(ranking.texts[at]) - first]
+            results.append(
+                replace(
+                    result,
+                    signals={name: part for name, part in parts.items() if not np.isnan(part)},
+                    words=words,
+                    reactions={categories[i]: float(query.reactions[i]) for i in best},
+                )
+            )
+        return results
+
+    def _allowed(self, query: Query, keep: Filter) -> np.ndarray | None:
+        """Return which GIFs the filter and the message's operators allow, bool (n,)."""
+        allowed = keep.mask(self.collection.records)
+        message = query.message
+        if message is None or not (message.required or message.excluded):
+            return allowed
+        n = len(self.collection.records)
+        allowed = np.ones(n, bool) if allowed is None else allowed.copy()
+        for phrase in message.required:
+            mask = np.zeros(n, bool)
+            mask[self._containing(phrase)] = True
+            allowed &= mask
+        for word in message.excluded:
+            allowed[self._containing(word)] = False
+        return allowed
+
+    def _containing(self, phrase: str) -> np.ndarray:
+        """Return the numbers of the GIFs whose words or name contain a phrase."""
+        if self._gif_signals:
+            return self._gif_signals.phrases.containing(phrase)
+        wanted = re.compile(rf"\b{re.escape(phrase.casefold())}\b")
+        texts = (
+            " / ".join((record.title, name_of(record), *(text.text for text in record.texts)))
+            for record in self.collection.records
+        )
+        found = [number for number, text in enumerate(texts) if wanted.search(text.casefold())]
+        return np.array(found, np.int64)
 
     def _result(
         self, query: np.ndarray, rank: int, gif: int, score: float, folded: tuple[Record, ...]
@@ -209,6 +358,22 @@ class Searcher:
         if pooling == "mean":
             return queries @ np.concatenate(list(gif_means(vectors, self._ranker.starts))).T
         return np.maximum.reduceat(queries @ vectors.T, self._ranker.starts, axis=1)
+
+
+def _signals_of(collection: Collection) -> GifSignals | None:
+    """Open the signals of a bundle; None for other collections and bundles without.
+
+    BundleError if they are damaged.
+    """
+    if not isinstance(collection, Bundle):
+        return None
+    try:
+        return GifSignals.open(collection.path, collection.manifest.signal_facts)
+    except DAMAGE as error:
+        raise BundleError(
+            f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
+            f"{build_command(collection.path)}"
+        ) from error
 
 
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:

@@ -1,1 +1,25 @@
 """What is known of a GIF beyond its frames: its names, its words, and the reaction that it is."""
+
+from retrieval.signals.measure import Measured, signal_weights
+from retrieval.signals.names import name_of, split_name
+from retrieval.signals.phrases import likeness
+from retrieval.signals.reaction import Reactions
+from retrieval.signals.store import (
+    SENTENCES,
+    GifSignals,
+    known_sentences,
+    write_signals,
+)
+
+__all__ = [
+    "SENTENCES",
+    "GifSignals",
+    "Measured",
+    "Reactions",
+    "known_sentences",
+    "likeness",
+    "name_of",
+    "signal_weights",
+    "split_name",
+    "write_signals",
+]

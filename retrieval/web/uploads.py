@@ -7,7 +7,7 @@ by file, so that nobody waits for all the files of somebody else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -102,7 +102,7 @@ def read_uploads(
             if done.frames and done.facts and done.gif_id not in kept:
                 kept[done.gif_id] = (name, data)
                 gifs.append(done.frames)
-                records.append(Record(done.gif_id, name, name, **asdict(done.facts)))
+                records.append(Record(done.gif_id, name, name, **vars(done.facts)))
             else:
                 reason = str(done.error) if done.error else "the same bytes as another one"
                 skipped.append(Skipped(name, reason))

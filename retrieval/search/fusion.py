@@ -1,0 +1,188 @@
+"""Rank GIFs by several signals: frames, words in the picture, names, and reactions.
+
+Every signal's score is brought to standard deviations of its scores over the library; the sum,
+weighted by what was measured of the library when it was built (retrieval.signals.measure), is
+the ranking. Its logistic is the score that people see: a calibrated probability of fitting. In
+a large library, each signal first nominates candidates, and only these are scored by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.errors import QueryError
+from retrieval.library import SIGNALS, Catalog
+from retrieval.search.query import Query
+from retrieval.search.ranker import Ranker
+from retrieval.signals import GifSignals, likeness, name_of, signal_weights
+
+FUSIONS = ("sum", "rrf", "learned")
+SCORE_ALL = 4_096  # GIFs up to which all are scored
+CANDIDATES = 300  # nominated by each signal in a larger library
+RRF_CONSTANT = 60.0  # Cormack et al., SIGIR 2009
+# Standard deviations that a message earns a GIF whose words or name it repeats letter by letter.
+BY_LETTER, ALIKE_FROM, FULL_LENGTH = 12.0, 0.5, 8
+COMPARED = 60  # GIFs of each text signal whose letters are compared
+# Weights of the learned combination: logistic regression on the development judgements.
+LEARNED: Mapping[str, float] = {"frames": 0.2, "words": 1.0, "names": 1.0, "reaction": 1.0}
+# P(fits) = logistic(SLOPE × sum + INTERCEPT), fitted on the development judgements.
+SLOPE, INTERCEPT = 0.5, -3.0
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """GIFs, best first, with what each signal says of them."""
+
+    gifs: np.ndarray  # int64 (n,)
+    scores: np.ndarray  # probability of fitting, float32 (n,)
+    by_signal: Mapping[str, np.ndarray]  # weighted standard deviations, (n,); nan: it has none
+    texts: np.ndarray  # the best text's number among all words of the bundle; -1: none
+
+
+class Fusion:
+    """Ranks one collection by the signals of its bundle."""
+
+    def __init__(self, records: Catalog, ranker: Ranker, signals: GifSignals):
+        self._records, self._ranker, self._signals = records, ranker, signals
+
+    def rank(
+        self,
+        query: Query,
+        top_k: int,
+        allowed: np.ndarray | None,
+        least: float,
+        fold: bool,
+        signals: Collection[str] = SIGNALS,
+        kind: str = "sum",
+    ) -> Ranking:
+        """Return the top_k GIFs; with `fold`, one GIF of each group of near-duplicates."""
+        if kind not in FUSIONS:
+            raise QueryError(f"Fusion {kind!r} is not known; expected one of {', '.join(FUSIONS)}.")
+        reaction = self._reaction(query) if "reaction" in signals else None
+        gifs = self._candidates(query, top_k, allowed, signals, reaction)
+        scores, texts = self._by_signal(query, gifs, signals, reaction)
+        total, parts = self._total(scores, kind)
+        total = total + self._by_letter(query, gifs, scores)
+        probability = 1 / (1 + np.exp(-(SLOPE * total + INTERCEPT)))
+        order = np.lexsort((gifs, -total))
+        order = order[probability[order] >= least]
+        if fold:
+            groups = self._records.groups[gifs[order]]
+            order = order[np.sort(np.unique(groups, return_index=True)[1])]
+        order = order[:top_k]
+        return Ranking(
+            gifs[order],
+            probability[order].astype(np.float32),
+            {name: part[order] for name, part in parts.items()},
+            texts[order],
+        )
+
+    def _reaction(self, query: Query) -> np.ndarray | None:
+        """Return every GIF's score, in standard deviations, (n,)."""
+        if query.reactions is None:
+            return None
+        scores = np.log(self._signals.kinds @ query.reactions + 1e-4)
+        return (scores - scores.mean()) / max(float(scores.std()), 1e-6)
+
+    def _candidates(
+        self,
+        query: Query,
+        top_k: int,
+        allowed: np.ndarray | None,
+        signals: Collection[str],
+        reaction: np.ndarray | None,
+    ) -> np.ndarray:
+        """Return the GIFs to score, ascending."""
+        n = len(self._records)
+        wanted = max(CANDIDATES, 2 * top_k)
+        if n <= max(SCORE_ALL, wanted):
+            return np.arange(n) if allowed is None else np.flatnonzero(allowed)
+        found = []
+        if "frames" in signals:
+            found.append(self._ranker.rank(query.vector, wanted, allowed, -np.inf, False)[1])
+        if reaction is not None:
+            open_to = reaction if allowed is None else np.where(allowed, reaction, -np.inf)
+            found.append(np.argpartition(-open_to, wanted)[:wanted])
+        if query.answers is not None:
+            for texts in (self._signals.words, self._signals.names):
+                if texts:
+                    found.append(texts.candidates(query.answers, wanted, allowed))
+        if query.message:
+            found.append(self._signals.phrases.candidates(query.message.text, COMPARED))
+        gifs = np.unique(np.concatenate(found))
+        return gifs if allowed is None else gifs[allowed[gifs]]
+
+    def _by_signal(
+        self,
+        query: Query,
+        gifs: np.ndarray,
+        signals: Collection[str],
+        reaction: np.ndarray | None,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return each signal's scores in standard deviations, and the best text of each GIF."""
+        scores: dict[str, np.ndarray] = {}
+        texts = np.full(len(gifs), -1, np.int64)
+        if "frames" in signals:
+            mean, covariance = self._signals.frames[0], self._signals.frames[1:]
+            deviation = np.sqrt(max(float(query.vector @ covariance @ query.vector), 1e-12))
+            found = self._ranker.scores_of(query.vector, gifs)
+            scores["frames"] = (found - query.vector @ mean) / deviation
+        if query.answers is not None:
+            if "words" in signals and self._signals.words:
+                scores["words"], texts = self._signals.words.scores(query.answers, gifs)
+            if "names" in signals and self._signals.names:
+                scores["names"], _ = self._signals.names.scores(query.answers, gifs)
+        if reaction is not None:
+            scores["reaction"] = reaction[gifs]
+        return scores, texts
+
+    def _total(
+        self, scores: Mapping[str, np.ndarray], kind: str
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the combined scores, and each signal's part in them."""
+        weights = LEARNED if kind == "learned" else signal_weights(self._signals.measured)
+        parts = {}
+        for name, values in scores.items():
+            if kind == "rrf":
+                ranks = np.argsort(np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable"))
+                parts[name] = weights[name] * 100 / (RRF_CONSTANT + 1 + ranks)
+            else:
+                parts[name] = weights[name] * values
+        if not parts:
+            raise QueryError("No signal can rank this question. Type a message.")
+        return np.nansum([*parts.values()], axis=0), parts
+
+    def _by_letter(
+        self, query: Query, gifs: np.ndarray, scores: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return what GIFs earn whose words or name the message repeats, (n,)."""
+        bonus = np.zeros(len(gifs), np.float32)
+        if not query.message:
+            return bonus
+        text = query.message.text
+        compared = [
+            np.argsort(-np.nan_to_num(scores[name], nan=-np.inf))[:COMPARED]
+            for name in ("words", "names")
+            if name in scores
+        ]
+        if not compared:
+            return bonus
+        places = {int(gif): place for place, gif in enumerate(gifs)}
+        by_word = self._signals.phrases.candidates(text, COMPARED).tolist()
+        known = [places[gif] for gif in by_word if gif in places]
+        chosen = np.unique(np.concatenate([*compared, np.array(known, np.int64)]))
+        length = min(1.0, sum(map(str.isalnum, text)) / FULL_LENGTH)
+        for place in chosen.tolist():
+            alike = float(likeness(text, self._texts(int(gifs[place]), scores)).max(initial=0))
+            bonus[place] = BY_LETTER * length * max(0.0, alike - ALIKE_FROM) / (1 - ALIKE_FROM)
+        return bonus
+
+    def _texts(self, gif: int, scores: Mapping[str, np.ndarray]) -> Sequence[str]:
+        record = self._records[gif]
+        texts = [text.text for text in record.texts] if "words" in scores else []
+        if "names" in scores:
+            texts += [record.title, name_of(record).split(":")[0]]
+        return texts

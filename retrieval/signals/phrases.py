@@ -1,0 +1,92 @@
+"""Names and words by letter: SQLite's full-text index (FTS5), and how alike two texts are.
+
+Finds the GIF whose words are quoted, and answers `"must be there"` and `-must-not`.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+FILE = "texts.sqlite"
+MAX_WORDS = 24  # of a message that are looked up
+_WORD = re.compile(r"[\w']+")
+
+
+class Phrases:
+    """The full-text index of a bundle, opened read-only; safe to share between threads."""
+
+    def __init__(self, file: Path):
+        self._uri = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+
+    def _select(self, match: str, limit: int = -1) -> list[int]:
+        db = sqlite3.connect(self._uri, uri=True)
+        try:
+            rows = db.execute(
+                "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rank LIMIT ?", (match, limit)
+            )
+            return [row for (row,) in rows]
+        finally:
+            db.close()
+
+    def containing(self, phrase: str) -> np.ndarray:
+        """Return the GIFs whose name or words contain a phrase, word by word, ascending."""
+        words = _WORD.findall(phrase)
+        if not words:
+            return np.zeros(0, np.int64)
+        return np.array(sorted(self._select(f'"{" ".join(map(_plain, words))}"')), np.int64)
+
+    def candidates(self, message: str, n: int) -> np.ndarray:
+        """Return the n GIFs that share the rarest words with a message, by BM25."""
+        words = dict.fromkeys(_plain(word) for word in _WORD.findall(message.lower()))
+        terms = [f'"{word}"' for word in [*words][:MAX_WORDS] if len(word) > 2]
+        if not terms:
+            return np.zeros(0, np.int64)
+        return np.array(self._select(" OR ".join(terms), n), np.int64)
+
+
+def write_phrases(folder: Path, texts: Iterable[tuple[int, str, str]]) -> None:
+    """Write the index of (GIF, name, words)."""
+    db = sqlite3.connect(folder / FILE)
+    try:
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute(
+            "CREATE VIRTUAL TABLE texts USING fts5(name, words, content='', "
+            "tokenize = \"unicode61 remove_diacritics 2 tokenchars ''''\")"
+        )
+        db.executemany(
+            "INSERT INTO texts (rowid, name, words) VALUES (?, ?, ?)",
+            ((gif, _plain(name), _plain(words)) for gif, name, words in texts),
+        )
+        db.execute("INSERT INTO texts (texts) VALUES ('optimize')")
+        db.commit()
+    finally:
+        db.close()
+
+
+def _plain(text: str) -> str:
+    """Drop apostrophes: file names have none, and people leave them out."""
+    return text.replace("'", "").replace("’", "")
+
+
+def likeness(message: str, texts: Sequence[str]) -> np.ndarray:
+    """Return how alike the letters of a message and of each text are, 0 to 1, (n,).
+
+    Dice's coefficient of the sets of three letters in a row; spaces, signs and case are left
+    out, as text recognition loses them.
+
+    >>> likeness("Ain't nobody got time for that", ["AINTNOBODY GOT TIME FORTHAT"]).tolist()
+    [1.0]
+    """
+    own = _trigrams(message)
+    found = [_trigrams(text) for text in texts]
+    return np.array([2 * len(own & other) / max(1, len(own) + len(other)) for other in found])
+
+
+def _trigrams(text: str) -> frozenset[str]:
+    letters = "".join(char for char in text.lower() if char.isalnum())
+    return frozenset(letters[i : i + 3] for i in range(max(1, len(letters) - 2)))

@@ -1,0 +1,167 @@
+"""The signals of a collection beyond its frames: written with a bundle, opened with it.
+
+signals/names.*, words.*   sentence embeddings of names and of words in the picture
+signals/kinds.f16          which of the 43 reactions each GIF expresses, float16 (n, 43)
+signals/statistics.npz     means and covariances of the names', words' and frames' rows
+signals/texts.sqlite       names and words by letter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.encoders import CHECKPOINTS, REACTIONS, Encoder, SentenceEncoder
+from retrieval.hub import sha256_of
+from retrieval.library import Record, map_vectors
+from retrieval.signals.measure import Measured, measure, source_weights
+from retrieval.signals.names import name_of
+from retrieval.signals.phrases import FILE as PHRASES
+from retrieval.signals.phrases import Phrases, write_phrases
+from retrieval.signals.reaction import Reactions, combine_kinds
+from retrieval.signals.text_vectors import (
+    SENTENCE_DIM,
+    TextVectors,
+    statistics_of,
+    write_text_vectors,
+)
+
+FOLDER = "signals"
+SENTENCES = (f"{FOLDER}/names.f16", f"{FOLDER}/words.f16")
+VERSION = 1  # of these files and of the rules that make them
+
+
+@dataclass(frozen=True)
+class GifSignals:
+    """The opened signals of a bundle."""
+
+    names: TextVectors | None
+    words: TextVectors | None
+    kinds: np.ndarray  # float32 (n, 43); rows sum to 1
+    phrases: Phrases
+    frames: np.ndarray  # mean and covariance of the GIFs' mean embeddings, (dim + 1, dim)
+    measured: Measured
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, bundle: Path, facts: Mapping[str, Any]) -> GifSignals | None:
+        """Open the signals that a manifest's `signal_facts` describe.
+
+        None if there are none, or if another version of this program made them: search goes by
+        frames then. OSError or ValueError if a file is damaged.
+        """
+        if not facts or facts.get("version") != _version():
+            return None
+        folder = bundle / FOLDER
+        with np.load(folder / "statistics.npz") as stored:
+            statistics = {name: stored[name] for name in stored.files}
+        kinds = np.asarray(map_vectors(folder / "kinds.f16", facts["n_kinds"]), np.float32)
+        return cls(
+            TextVectors.open(folder, "names", statistics["names"]),
+            TextVectors.open(folder, "words", statistics["words"]),
+            kinds,
+            Phrases(folder / PHRASES),
+            statistics["frames"],
+            Measured(**facts["measured"]),
+            facts,
+        )
+
+
+def _version() -> str:
+    return f"{VERSION}-{sha256_of(CHECKPOINTS / 'mini' / REACTIONS)[:16]}"
+
+
+def write_signals(
+    bundle: Path,
+    records: Sequence[Record],
+    means: np.ndarray,
+    encoder: Encoder,
+    sentences: SentenceEncoder,
+    signals: Collection[str],
+    known: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Write the signals of GIFs with these records and unit mean embeddings (n, dim).
+
+    `known` are embeddings of texts from an earlier build (`known_sentences`). Returns what the
+    manifest says about them.
+    """
+    folder = bundle / FOLDER
+    folder.mkdir()
+    model = Reactions.load()
+    embed = _Embedded(sentences, known)
+    names = words = list[tuple[int, str]]()
+    if "names" in signals:
+        names = [(gif, name) for gif, r in enumerate(records) if (name := name_of(r))]
+    if "words" in signals:
+        words = [(gif, text.text) for gif, r in enumerate(records) for text in r.texts]
+    statistics, vectors = {"frames": statistics_of(means)}, {}
+    for kind, texts in (("names", names), ("words", words)):
+        gifs = np.array([gif for gif, _ in texts], np.int64)
+        rows = embed([text for _, text in texts])
+        statistics[kind] = write_text_vectors(folder, kind, gifs, rows)
+        vectors[kind] = gifs, rows
+    np.savez(folder / "statistics.npz", **statistics)  # type: ignore[arg-type]
+    measured = measure(means, encoder, names, words, vectors)
+    weights = source_weights(measured)
+    kinds = [(weights["frames"], model.kinds_of_pictures(means, model.encode_prompts(encoder)))]
+    for kind, (gifs, rows) in vectors.items():
+        kinds.append((weights[kind], _per_gif(model.kinds_of_texts(rows), gifs, len(records))))
+    combine_kinds(kinds).astype(np.float16).tofile(folder / "kinds.f16")
+    in_pictures = [" / ".join(text.text for text in record.texts) for record in records]
+    named = dict(names)
+    write_phrases(folder, ((gif, named.get(gif, ""), said) for gif, said in enumerate(in_pictures)))
+    return {
+        "version": _version(),
+        "text_tower": model.text_tower,
+        "n_kinds": len(model.categories),
+        "n_names": len(names),
+        "n_words": len({gif for gif, _ in words}),
+        "measured": measured.as_dict(),
+    }
+
+
+def known_sentences(
+    bundle: Path, records: Sequence[Record], facts: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the embeddings of the texts in an earlier bundle, by text.
+
+    Empty if it has none, or they were made by another text tower.
+    """
+    found: dict[str, np.ndarray] = {}
+    if facts.get("text_tower") != Reactions.load().text_tower:
+        return found
+    texts = {
+        "names": [name for record in records if (name := name_of(record))],
+        "words": [text.text for record in records for text in record.texts],
+    }
+    for kind, of_kind in texts.items():
+        vectors = np.fromfile(bundle / FOLDER / f"{kind}.f16", np.float16)
+        if len(vectors) == len(of_kind) * SENTENCE_DIM:
+            found.update(zip(of_kind, vectors.reshape(-1, SENTENCE_DIM), strict=True))
+    return found
+
+
+class _Embedded:
+    """Sentence embeddings as the files hold them, float16; each text is embedded once."""
+
+    def __init__(self, encoder: SentenceEncoder, known: Mapping[str, np.ndarray]):
+        self._encoder, self._known = encoder, dict(known)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        rows = self._encoder.encode_sentences(new).astype(np.float16)
+        self._known.update(zip(new, rows, strict=True))
+        found = [self._known[text] for text in texts]
+        return np.stack(found) if found else np.zeros((0, SENTENCE_DIM), np.float16)
+
+
+def _per_gif(kinds: np.ndarray, gifs: np.ndarray, n: int) -> np.ndarray:
+    """Return the strongest of each GIF's texts in each reaction, nan for GIFs without."""
+    found = np.full((n, kinds.shape[1]), -np.inf, np.float32)
+    np.maximum.at(found, gifs, kinds)
+    found[np.isinf(found[:, 0])] = np.nan
+    return found
