@@ -58,5 +58,5 @@ def execute(args: argparse.Namespace) -> None:
         print(json.dumps(printed, ensure_ascii=False))
         return
     print(f"{judged.name}: {len(judged.topics):,} messages over {len(names):,} GIFs\n")
-    lines = [row.line for row in rows] + [chance(judged, len(names))]
+    lines = [row.line for row in rows] + [chance(judged, names)]
     print(as_markdown(lines, "signals", [row.p for row in rows] + [None]))

@@ -19,7 +19,6 @@ from retrieval.cli.judged import (
     require,
 )
 from retrieval.evaluation import (
-    FUSIONS,
     DocumentNames,
     Evaluation,
     JudgedSet,
@@ -40,6 +39,7 @@ from retrieval.evaluation import (
     write_run,
 )
 from retrieval.paths import STARTER
+from retrieval.search import FUSIONS
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +71,10 @@ def evaluate_run(args: argparse.Namespace) -> None:
         kinds = kinds_of(names.records.values()) if names else {}
         for path in write_plots(evaluation, kinds, args.plots):
             print(f"Drawn: {path}", file=sys.stderr)
-    n_gifs = len(names) if names else None
     if args.json:
-        print(json.dumps(as_json(evaluation, n_gifs), ensure_ascii=False))
+        print(json.dumps(as_json(evaluation, names), ensure_ascii=False))
     else:
-        print(as_text(evaluation, n_gifs))
+        print(as_text(evaluation, names))
 
 
 def search_run(args: argparse.Namespace) -> tuple[JudgedSet, Run, DocumentNames]:
@@ -105,11 +104,11 @@ def judge_run(args: argparse.Namespace) -> tuple[JudgedSet, Run, DocumentNames |
     return judged, resolve_run(run, names), names
 
 
-def tables_of(evaluation: Evaluation, n_gifs: int | None) -> dict[str, list[Line]]:
+def tables_of(evaluation: Evaluation, names: DocumentNames | None) -> dict[str, list[Line]]:
     """The lines of each table by its heading; empty tables are left out."""
     overall = [evaluation.overall()]
-    if n_gifs:
-        overall.append(chance(evaluation.judged, n_gifs))
+    if names:
+        overall.append(chance(evaluation.judged, names))
     knows_texts = any(topic.text for topic in evaluation.judged.topics)
     tables = {
         "messages": overall,
@@ -119,19 +118,19 @@ def tables_of(evaluation: Evaluation, n_gifs: int | None) -> dict[str, list[Line
     return {head: lines for head, lines in tables.items() if lines}
 
 
-def as_json(evaluation: Evaluation, n_gifs: int | None) -> dict[str, Any]:
-    tables = tables_of(evaluation, n_gifs)
+def as_json(evaluation: Evaluation, names: DocumentNames | None) -> dict[str, Any]:
+    tables = tables_of(evaluation, names)
     return {
         "collection": evaluation.judged.name,
-        "n_gifs": n_gifs,
+        "n_gifs": len(names) if names else None,
         "notes": list(evaluation.judged.notes),
         "tables": {head: [line.as_json() for line in lines] for head, lines in tables.items()},
     }
 
 
-def as_text(evaluation: Evaluation, n_gifs: int | None) -> str:
+def as_text(evaluation: Evaluation, names: DocumentNames | None) -> str:
     n_topics = len(evaluation.judged.topics)
-    corpus = f" over {n_gifs:,} GIFs" if n_gifs else ""
+    corpus = f" over {len(names):,} GIFs" if names else ""
     first = f"{evaluation.judged.name}: {n_topics:,} messages{corpus}; 95 % intervals in brackets"
-    tables = tables_of(evaluation, n_gifs).items()
+    tables = tables_of(evaluation, names).items()
     return "\n\n".join([first, *(as_markdown(lines, head) for head, lines in tables)])

@@ -26,7 +26,6 @@ from retrieval.evaluation.readers import dataset_set, reactiongif_set, starter_s
 from retrieval.evaluation.report import Evaluation, Line, as_markdown, chance, format_value
 from retrieval.evaluation.runs import (
     DEFAULT_DEPTH,
-    FUSIONS,
     Run,
     read_run,
     rename_qrels,
@@ -47,7 +46,6 @@ from retrieval.evaluation.tasks import (
 
 __all__ = [
     "DEFAULT_DEPTH",
-    "FUSIONS",
     "MEASURES",
     "AblationRow",
     "DocumentNames",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from retrieval.errors import QueryError
 from retrieval.evaluation.judgements import JudgedSet
 from retrieval.evaluation.measures import randomisation_p
 from retrieval.evaluation.report import Evaluation, Line
-from retrieval.evaluation.runs import DEFAULT_DEPTH, FUSIONS, search_topics, signals_of
-from retrieval.search import Searcher
+from retrieval.evaluation.runs import DEFAULT_DEPTH, search_topics, signals_of
+from retrieval.search import FUSIONS, Searcher
 
 TESTED = "nDCG@10"  # the measure of the test against all signals: it uses every grade and rank
 
@@ -58,16 +59,25 @@ def ablate(
     depth: int = DEFAULT_DEPTH,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[AblationRow]:
-    """Search and measure every variant; `judged` names documents by id."""
+    """Search and measure every variant; `judged` names documents by id.
+
+    A variant that cannot rank this bundle finds nothing, and says so.
+    """
     rows: list[AblationRow] = []
     base = None
     chosen = variants(signals_of(searcher))
     for done, variant in enumerate(chosen, 1):
-        run = search_topics(searcher, judged.topics, depth, variant.signals, variant.fusion)
+        label = variant.label
+        try:
+            run = search_topics(searcher, judged.topics, depth, variant.signals, variant.fusion)
+        except QueryError:
+            if base is None:
+                raise
+            run, label = {}, f"{label} (cannot rank)"  # words where no picture has any
         evaluation = Evaluation.of(judged, run)
         p = None if base is None else randomisation_p(evaluation.values[TESTED], base)
         base = evaluation.values[TESTED] if base is None else base
-        rows.append(AblationRow(variant, evaluation.overall(variant.label), p))
+        rows.append(AblationRow(variant, evaluation.overall(label), p))
         if progress:
             progress(done, len(chosen))
     return rows

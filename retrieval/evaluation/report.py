@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.evaluation.documents import DocumentNames
 from retrieval.evaluation.judgements import JudgedSet, Qrels
 from retrieval.evaluation.measures import MEASURES, Estimate, estimate, measure_run
 from retrieval.evaluation.metrics import chance_hit_rate_at_k
@@ -84,12 +85,16 @@ def length_of(n_words: int) -> str:
     return next(label for longest, label in LENGTHS if n_words <= longest)
 
 
-def chance(judged: JudgedSet, n_gifs: int) -> Line:
+def chance(judged: JudgedSet, names: DocumentNames) -> Line:
     """The hit rates of a random order of the bundle's GIFs, without intervals."""
-    counts = [sum(grade > 0 for grade in judged.qrels[t.id].values()) for t in judged.topics]
+    n_gifs = len(names)
+    counts = [
+        sum(grade > 0 and names.has(document) for document, grade in judged.qrels[t.id].items())
+        for t in judged.topics
+    ]
     rates = {}
     for k in (1, 5, 10):
-        rate = chance_hit_rate_at_k([min(n, n_gifs) for n in counts], n_gifs, min(k, n_gifs))
+        rate = chance_hit_rate_at_k(counts, n_gifs, min(k, n_gifs))
         rates[f"Success@{k}"] = Estimate(rate, rate, rate)
     return Line("chance", len(counts), rates)
 

@@ -26,7 +26,6 @@ from retrieval.search import Searcher
 Run = Mapping[str, Sequence[tuple[str, float]]]  # topic id → (document, score), best first
 
 DEFAULT_DEPTH = 100  # results per topic
-FUSIONS = ("sum", "rrf", "learned")
 _LINE = re.compile(r"(\S+)\s+(\S+)\s+(\S|\S.*\S)\s+(\d+)\s+(\S+)\s+(\S+)")
 
 
