@@ -26,10 +26,16 @@ RRF_CONSTANT = 60.0  # Cormack et al., SIGIR 2009
 # Standard deviations that a message earns a GIF whose words or name it repeats letter by letter.
 BY_LETTER, ALIKE_FROM, FULL_LENGTH = 12.0, 0.5, 8
 COMPARED = 60  # GIFs of each text signal whose letters are compared
-# Weights of the learned combination: logistic regression on the development judgements.
-LEARNED: Mapping[str, float] = {"frames": 0.2, "words": 1.0, "names": 1.0, "reaction": 1.0}
-# P(fits) = logistic(SLOPE × sum + INTERCEPT), fitted on the development judgements.
-SLOPE, INTERCEPT = 0.5, -3.0
+# Weights of the learned combination, and what is added for each unit of sight: logistic regression
+# on the development judgements (data/judgements/skyzyx-reaction-gifs and data/messages/dev).
+LEARNED = {"frames": 0.25, "words": 0.37, "names": 0.61, "reaction": 0.28}
+LEARNED_BY_SIGHT = {"frames": 0.78, "words": 0.0, "names": -0.53, "reaction": 0.48}
+# P(fits) = logistic(SLOPE × sum + INTERCEPT + INTERCEPT_BY_SIGHT × sight), fitted on the same.
+SLOPE, INTERCEPT, INTERCEPT_BY_SIGHT = 0.37, -3.7, -2.0
+# The first results cover several reactions that a message may call for: IA-Select (Agrawal et
+# al., WSDM 2009) over so many places, among so many GIFs.
+VARIED, VARIED_FROM, VARIETY = 10, 60, 0.5
+SURE_KIND = 0.25  # probability from which a GIF is taken to express a reaction
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,15 @@ class Fusion:
         scores, texts = self._by_signal(query, gifs, signals, reaction)
         total, parts = self._total(scores, kind)
         total = total + self._by_letter(query, gifs, scores)
-        probability = 1 / (1 + np.exp(-(SLOPE * total + INTERCEPT)))
+        intercept = INTERCEPT + INTERCEPT_BY_SIGHT * self._signals.measured.sight
+        probability = 1 / (1 + np.exp(-(SLOPE * total + intercept)))
         order = np.lexsort((gifs, -total))
         order = order[probability[order] >= least]
         if fold:
             groups = self._records.groups[gifs[order]]
             order = order[np.sort(np.unique(groups, return_index=True)[1])]
+        if reaction is not None and kind != "rrf":
+            order = self._varied(order, gifs, probability, query)
         order = order[:top_k]
         return Ranking(
             gifs[order],
@@ -79,6 +88,24 @@ class Fusion:
             {name: part[order] for name, part in parts.items()},
             texts[order],
         )
+
+    def _varied(
+        self, order: np.ndarray, gifs: np.ndarray, probability: np.ndarray, query: Query
+    ) -> np.ndarray:
+        """Return the order with its first places spread over the reactions called for."""
+        assert query.reactions is not None
+        first, rest = order[:VARIED_FROM].tolist(), order[VARIED_FROM:]
+        expressed = np.minimum(1, self._signals.kinds[gifs[first]] / SURE_KIND)
+        share = probability[first] / max(float(probability[first].max(initial=0)), 1e-9)
+        uncovered = query.reactions.copy()
+        chosen: list[int] = []
+        while first and len(chosen) < VARIED:
+            value = (1 - VARIETY) * share + VARIETY * (expressed @ uncovered)
+            best = int(np.argmax(value))
+            chosen.append(first.pop(best))
+            uncovered = uncovered * (1 - expressed[best])
+            share, expressed = np.delete(share, best), np.delete(expressed, best, axis=0)
+        return np.concatenate([np.array([*chosen, *first], np.int64), rest])
 
     def _reaction(self, query: Query) -> np.ndarray | None:
         """Return every GIF's score, in standard deviations, (n,)."""
@@ -143,7 +170,10 @@ class Fusion:
         self, scores: Mapping[str, np.ndarray], kind: str
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the combined scores, and each signal's part in them."""
-        weights = LEARNED if kind == "learned" else signal_weights(self._signals.measured)
+        weights = signal_weights(self._signals.measured)
+        if kind == "learned":
+            sight = self._signals.measured.sight
+            weights = {name: LEARNED[name] + sight * LEARNED_BY_SIGHT[name] for name in LEARNED}
         parts = {}
         for name, values in scores.items():
             if kind == "rrf":

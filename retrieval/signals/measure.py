@@ -14,7 +14,7 @@ import numpy as np
 from retrieval.encoders import Encoder
 
 SHARE = 0.01  # a GIF is found if it is among this share of the library, at least the first
-SAMPLE = 500  # texts that are measured
+SAMPLE = 200  # texts that are measured
 FEWEST = 20  # GIFs with a text, below which nothing is measured
 UNMEASURED = 0.5  # assumed sight where nothing can be measured but there are texts
 SEED = 7

@@ -15,7 +15,8 @@ import numpy as np
 from retrieval.encoders import Encoder, ReactionModel, load_reaction_texts
 
 NEAREST = 2  # exemplars of a category that a text is compared with
-MIN_FOR_STATISTICS = 20  # pictures from which a library's own averages are used
+MIN_FOR_STATISTICS = 20  # pictures or texts from which a library's own averages are used
+PROMPTS = 5  # of each category, of what it looks like
 REFERENCE = 600  # exemplars whose cosines to the others give the scale
 
 
@@ -46,9 +47,15 @@ class Reactions:
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
     def kinds_of_texts(self, sentences: np.ndarray) -> np.ndarray:
-        """Return how far texts (n, 384) express each reaction, in standard deviations, (n, 43)."""
+        """Return how far texts (n, 384) express each reaction, (n, 43).
+
+        In standard deviations over these texts, or over exemplars if they are too few.
+        """
+        found = self._nearest(sentences)
         mean, deviation = self._reference
-        return (self._nearest(sentences) - mean) / deviation
+        if len(found) >= MIN_FOR_STATISTICS:
+            mean, deviation = found.mean(axis=0), found.std(axis=0)
+        return np.asarray((found - mean) / np.maximum(deviation, 1e-6), np.float32)
 
     def _nearest(self, sentences: np.ndarray) -> np.ndarray:
         """Return the mean cosine to the nearest exemplars of each category, (n, 43)."""
@@ -93,7 +100,7 @@ class Reactions:
         texts: dict[str, list[str]] = {category: [] for category in self.categories}
         for looks in load_reaction_texts("looks"):
             texts[looks.categories[0]].append(looks.text)
-        n = min(map(len, texts.values()))
+        n = min(PROMPTS, *map(len, texts.values()))
         rows = encoder.encode_text([text for of_one in texts.values() for text in of_one[:n]])
         return rows.reshape(len(texts), n, -1)
 

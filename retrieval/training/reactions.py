@@ -175,7 +175,8 @@ def fit_head(
     for name, scale in (("before", 1.0), (f"after temperature {temperature:.3f}", temperature)):
         report(f"head on test, {name}: {figures(head.decision_function(test[0]) / scale, test[1])}")
     weight, bias = head.coef_ / temperature, head.intercept_ / temperature
-    return weight.astype(np.float32), bias.astype(np.float32)
+    # safetensors writes the memory as it lies: scikit-learn's is in columns.
+    return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
 
 
 def fit_maps(
