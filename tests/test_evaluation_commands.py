@@ -21,6 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     colours = {"party dance": (255, 0, 0), "good night": (0, 0, 90), "red": (200, 9, 9)}
     for name, colour in {**colours, "no way": (0, 255, 0)}.items():
         save_gif(folder / "gifs" / f"{name}.gif", [colour])
+    described = '{"file_name": "good night.gif", "tags": ["yawn"]}\n'
+    (folder / "gifs" / "metadata.jsonl").write_text(described, encoding="utf-8")
     command = ["build", str(folder / "gifs"), "--out", str(folder / "bundle")]
     cli.main([*command, "--precision", "float32"])
     (folder / "topics.tsv").write_text(TOPICS, encoding="utf-8")
@@ -67,6 +69,17 @@ def test_evaluate_writes_judgements_that_it_reads(folder: Path, tmp_path: Path, 
     cli.main(["evaluate", *inputs(folder), "--qrels-out", str(qrels)])
     assert sorted(qrels.read_text().splitlines()) == sorted(QRELS.splitlines())
     assert capsys.readouterr().out
+
+
+def test_evaluate_reads_reactiongif_and_draws_confusion(folder: Path, tmp_path: Path, capsys):
+    tweets = tmp_path / "ReactionGIF.json"
+    tweets.write_text('{"idx": 3, "label": "yawn", "text": "so tired"}\n', encoding="utf-8")
+    options = ["--bundle", str(folder / "bundle"), "--plots", str(tmp_path / "plots")]
+    cli.main(["evaluate", "--reactiongif", str(tweets), *options])
+    printed = capsys.readouterr().out
+    assert printed.startswith("ReactionGIF.json: 1 messages over 4 GIFs")
+    assert "\n| yawn | 1 | " in printed and "\n| chance | 1 | 25.0 % |" in printed
+    assert (tmp_path / "plots" / "confusion.svg").is_file()
 
 
 def test_ablate_prints_a_row_for_all_signals_and_chance(folder: Path, capsys):

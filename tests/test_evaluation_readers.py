@@ -72,8 +72,8 @@ def test_reactiongif_is_judged_by_category_and_by_its_own_reply(tmp_path: Path):
     assert judged.topics == (Topic("reactiongif-7", "we won!", "happy_dance"),)
     assert judged.qrels["reactiongif-7"] == {records[0].id: 1, records[1].id: 2}
     assert judged.notes == (
-        "1 of 3 rows have no text and are left out",
-        "1 messages are left out: the bundle has no GIF of their category",
+        "Rows without text, left out: 1 of 3",
+        "Messages left out, as the bundle has no GIF of their category: 1",
     )
     csv_file = tmp_path / "r.csv"
     csv_file.write_text('idx,label,text\n7,happy_dance,"we won,\n at last"\n')
@@ -121,10 +121,10 @@ def test_dataset_row_fits_its_own_medium(tmp_path: Path):
         {records[0].id, records[3].id}, {records[2].id},
     ]  # fmt: skip
     assert judged.notes[:2] == (
-        "1 rows have no text and are left out",
-        "1 rows are left out: the bundle lacks their medium",
+        "Rows without text, left out: 1",
+        "Rows left out, as the bundle lacks their medium: 1",
     )
-    assert judged.notes[2].startswith("1 GIFs have their message as title, so that names give")
+    assert judged.notes[2].startswith("GIFs with their message as title") and "1" in judged.notes[2]
 
 
 def test_dataset_errors_name_the_column_or_the_build(tmp_path: Path):

@@ -85,10 +85,10 @@ def reactiongif_set(path: Path, names: DocumentNames, limit: int | None = None) 
         )
     notes = []
     if n_without_text:
-        notes.append(f"{n_without_text:,} of {n_rows:,} rows have no text and are left out")
+        notes.append(f"Rows without text, left out: {n_without_text:,} of {n_rows:,}")
     if len(answered) < len(topics):
         n = len(topics) - len(answered)
-        notes.append(f"{n:,} messages are left out: the bundle has no GIF of their category")
+        notes.append(f"Messages left out, as the bundle has no GIF of their category: {n:,}")
     return JudgedSet(path.name, answered, qrels, tuple(notes))
 
 
@@ -140,7 +140,8 @@ def dataset_set(
     topics: dict[str, Topic] = {}  # by text
     qrels: dict[str, dict[str, int]] = {}
     n_without_text = n_absent = n_own_title = 0
-    for number, item in enumerate(source):
+    for item in source:
+        number = item.name.rpartition(" ")[2]  # of the row
         text = str(item.described.get("title", ""))
         if not _is_message(text):
             n_without_text += 1
@@ -163,14 +164,14 @@ def dataset_set(
             f"of it: reaction-search build dataset:{name} --out BUNDLE"
         )
     counts = (
-        (source.n_left_out, "rows cannot be read and are left out"),
-        (n_without_text, "rows have no text and are left out"),
-        (n_absent, "rows are left out: the bundle lacks their medium"),
+        (source.n_left_out, "Rows that cannot be read, left out"),
+        (n_without_text, "Rows without text, left out"),
+        (n_absent, "Rows left out, as the bundle lacks their medium"),
         (
             n_own_title,
-            f"GIFs have their message as title, so that names give the answer away. Build "
-            f"without the column {text_column}, or leave the signal names out",
+            "GIFs with their message as title, which gives the answer away unless the signal names "
+            "is left out",
         ),
     )
-    notes = tuple(f"{n:,} {what}" for n, what in counts if n)
+    notes = tuple(f"{what}: {n:,}" for n, what in counts if n)
     return JudgedSet(source.label, tuple(topics.values()), qrels, notes)
