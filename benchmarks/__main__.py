@@ -31,13 +31,15 @@ from benchmarks.build import measure_build
 from benchmarks.duplicates import measure_duplicates
 from benchmarks.index import measure_sizes
 from benchmarks.search import PAGE_FILTER, PAGE_TOP_K, measure_search
+from benchmarks.signals import measure_signals
 from retrieval.cli.console import parser_for, run
 from retrieval.evaluation import load_messages
 from retrieval.library import MEDIA
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
 
-WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search", "answers")
+WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search", "signals")
+WHAT += ("answers",)
 
 
 def main() -> None:
@@ -70,6 +72,9 @@ def main() -> None:
         return
     if args.what == "search":
         measure_search(args.gifs or 125_000, args.dim)
+        return
+    if args.what == "signals":
+        measure_signals(args.gifs)
         return
     if args.what == "answers":
         from benchmarks.answers import measure_answers  # torch, which the others do without

@@ -14,6 +14,8 @@ import numpy as np
 
 FILE = "texts.sqlite"
 MAX_WORDS = 24  # of a message that are looked up
+LONG = 8  # trigrams of a text that a message may contain as a part
+CONTAINED = 0.9  # how alike the two are then
 _WORD = re.compile(r"[\w']+")
 
 
@@ -76,15 +78,21 @@ def _plain(text: str) -> str:
 def likeness(message: str, texts: Sequence[str]) -> np.ndarray:
     """Return how alike the letters of a message and of each text are, 0 to 1, (n,).
 
-    Dice's coefficient of the sets of three letters in a row; spaces, signs and case are left
-    out, as text recognition loses them.
+    Dice's coefficient of the sets of three letters in a row, or the share of a longer text's
+    that the message contains; spaces, signs and case are left out, as text recognition loses
+    them.
 
     >>> likeness("Ain't nobody got time for that", ["AINTNOBODY GOT TIME FORTHAT"]).tolist()
     [1.0]
     """
     own = _trigrams(message)
-    found = [_trigrams(text) for text in texts]
-    return np.array([2 * len(own & other) / max(1, len(own) + len(other)) for other in found])
+    return np.array([_likeness(own, _trigrams(text)) for text in texts])
+
+
+def _likeness(own: frozenset[str], other: frozenset[str]) -> float:
+    both = len(own & other)
+    contained = CONTAINED * both / len(other) if len(other) >= LONG else 0.0
+    return max(2 * both / max(1, len(own) + len(other)), contained)
 
 
 def _trigrams(text: str) -> frozenset[str]:
