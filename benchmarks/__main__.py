@@ -15,6 +15,8 @@ search      a search as the page calls it, with filter and folding, over a milli
             files
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
+signals     a message by all signals, encoding included, over the starter or, with --gifs, over
+            a synthetic library; 100,000 GIFs take five minutes
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
             messages whose answers were held out; needs the extra [train]; five minutes
 """
@@ -38,8 +40,10 @@ from retrieval.library import MEDIA
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
 
-WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search", "signals")
-WHAT += ("answers",)
+WHAT = (
+    *("all", "query", "command", "start", "build", "duplicates"),
+    *("index", "search", "signals", "answers"),
+)
 
 
 def main() -> None:

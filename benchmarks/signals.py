@@ -62,7 +62,7 @@ def _write(out: Path, n_gifs: int) -> None:
 
     records = []
     for i in range(n_gifs):
-        said = ()
+        said: tuple[PictureText, ...] = ()
         if rng.random() < WITH_WORDS:
             said = (PictureText(mixed(), 0, 0, 1.0, (0.0, 0.8, 1.0, 1.0)),)
         title = mixed()
