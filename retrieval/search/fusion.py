@@ -87,7 +87,7 @@ class Fusion:
             is_quoted = repeated[order] >= BY_LETTER / 2
             order = self._varied(
                 np.concatenate([order[is_quoted], order[~is_quoted]]),
-                int(is_quoted.sum()),
+                max(1, int(is_quoted.sum())),
                 gifs,
                 probability,
                 query,
@@ -110,14 +110,15 @@ class Fusion:
     ) -> np.ndarray:
         """Return the order with its first places spread over the reactions called for.
 
-        The first `n_fixed`, whose words or name the message repeats, stay where they are.
+        The first `n_fixed` stay: the best one, and those whose words the message repeats.
         """
         assert query.reactions is not None
         fixed, order = order[:n_fixed], order[n_fixed:]
+        covered = np.minimum(1, self._signals.kinds[gifs[fixed]] / SURE_KIND)
         first, rest = order[:VARIED_FROM].tolist(), order[VARIED_FROM:]
         expressed = np.minimum(1, self._signals.kinds[gifs[first]] / SURE_KIND)
         share = probability[first] / max(float(probability[first].max(initial=0)), 1e-9)
-        uncovered = query.reactions.copy()
+        uncovered = query.reactions * np.prod(1 - covered, axis=0)
         chosen: list[int] = []
         while first and len(chosen) < VARIED:
             value = (1 - VARIETY) * share + VARIETY * (expressed @ uncovered)
