@@ -104,7 +104,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_signals,
         default=",".join(SIGNALS),
         metavar="NAME,…",
-        help="what a search can go by; frames is always needed, and words are read in the pictures, "
+        help="what a search can go by; frames is always needed, words are read in the pictures, "
         "which takes most of the time of a build",
     )
     add(
