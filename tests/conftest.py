@@ -15,6 +15,7 @@ from PIL import Image
 from retrieval.build.build import build_index
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.library.bundle import Bundle
+from retrieval.library.manifest import SIGNALS
 from retrieval.search.searcher import Searcher
 from retrieval.web.settings import current_settings
 
@@ -106,6 +107,13 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def settings_of_this_test() -> None:
     """A process reads the environment once; a test may have changed it since."""
     current_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def builds_read_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the reader takes two seconds a build; tests of words ask for them by `signals`."""
+    assert build_index.__kwdefaults__["signals"] == SIGNALS
+    monkeypatch.setitem(build_index.__kwdefaults__, "signals", ("frames",))
 
 
 @pytest.fixture

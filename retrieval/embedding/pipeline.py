@@ -122,7 +122,9 @@ class Pipeline:
         `stop` is called from several threads, several times a second. Once it returns True,
         `run` raises StoppedError, and its threads end after their current frame or batch.
 
-        `reader` makes what reads the words in the pictures, at most one per decoder.
+        `reader` makes what reads the words in the pictures, at most one per decoder. Over 314
+        GIFs on 2 cores, two readers of one thread took 58 and 59 s of CPU time, one reader of two
+        threads 67 and 70 s (and 500 MB less).
         """
         self.timings = StageTimings()
         self.n_pictures = 0  # encoded
