@@ -15,8 +15,10 @@ search      a search as the page calls it, with filter and folding, over a milli
             files
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
+signals     a message by all signals, encoding included, over the starter or, with --gifs, over
+            a synthetic library; 100,000 GIFs take five minutes
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
-            messages whose answers were held out; needs the extra [train]; three minutes
+            messages whose answers were held out; needs the extra [train]; five minutes
 """
 
 import os
@@ -31,13 +33,17 @@ from benchmarks.build import measure_build
 from benchmarks.duplicates import measure_duplicates
 from benchmarks.index import measure_sizes
 from benchmarks.search import PAGE_FILTER, PAGE_TOP_K, measure_search
+from benchmarks.signals import measure_signals
 from retrieval.cli.console import parser_for, run
 from retrieval.evaluation import load_messages
 from retrieval.library import MEDIA
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
 
-WHAT = ("all", "query", "command", "start", "build", "duplicates", "index", "search", "answers")
+WHAT = (
+    *("all", "query", "command", "start", "build", "duplicates"),
+    *("index", "search", "signals", "answers"),
+)
 
 
 def main() -> None:
@@ -70,6 +76,9 @@ def main() -> None:
         return
     if args.what == "search":
         measure_search(args.gifs or 125_000, args.dim)
+        return
+    if args.what == "signals":
+        measure_signals(args.gifs)
         return
     if args.what == "answers":
         from benchmarks.answers import measure_answers  # torch, which the others do without

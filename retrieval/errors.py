@@ -68,6 +68,10 @@ class HubOfflineError(HubError):
     """The Hub cannot be reached, and its cache here does not hold what was asked for."""
 
 
+class JudgementError(RetrievalError):
+    """Topics, judgements or a run cannot be read, or do not fit one another."""
+
+
 class SettingsError(RetrievalError):
     """An environment variable has a value that makes no sense."""
 

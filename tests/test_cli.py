@@ -176,8 +176,11 @@ def test_requirements_name_the_eight_packages_of_the_design_and_no_bounds():
 
 
 def test_base_installation_has_none_of_the_packages_of_the_extras():
-    imported = {"open_clip_torch": "open_clip", "resvg-py": "resvg_py"}
-    extras = names([line for extra in ("torch", "hub", "train") for line in requirements_of(extra)])
+    imported = {
+        "open_clip_torch": "open_clip", "resvg-py": "resvg_py", "ir-measures": "ir_measures"
+    }  # fmt: skip
+    parts = ("torch", "hub", "train", "evaluate")
+    extras = names([line for extra in parts for line in requirements_of(extra)])
     extras = {imported.get(name, name) for name in extras} - {"clip-reaction-search"}
     assert extras == set(EXTRAS)
     assert not set(EXTRAS) & names(requirements_of("base"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from retrieval.encoders import CHECKPOINTS, Checkpoint
@@ -38,27 +39,35 @@ def bag_of_words(texts: list[str]) -> np.ndarray:
 def corpus() -> ReactionCorpus:
     messages = [
         Message("party now", "happy"), Message("party at ours", "happy"),
-        Message("so sad", "unhappy"), Message("sad news", "unhappy"),
+        Message("so sad", "unhappy"), Message("sad news", "unhappy"), Message("stop no", "refusal"),
     ]  # fmt: skip
     return ReactionCorpus(
-        ("happy", "unhappy"),
+        ("happy", "refusal", "unhappy"),
         train=messages,
         dev=messages,
         test=messages,
         by_emoji=[Message("hello", emoji=("👋",)), Message("bye", emoji=("👋",))],
-        texts=[ReactionText("name", "dance", ("happy",)), ReactionText("looks", "tears", ("unhappy",))],
+        texts=[
+            ReactionText("name", "dance", ("happy",)), ReactionText("looks", "tears", ("unhappy",)),
+            ReactionText("says", "no", ("refusal",)),
+        ],
         answers=[Answers("party now", ("wow", "dance dance")), Answers("so sad", ("no",))],
         emoji=[("wave", "wave: hello", "1f44b")],
     )  # fmt: skip
 
 
-SHORT = answer_maps.Settings(steps=60, batch_size=4)
+SHORT = answer_maps.Settings(steps=30, batch_size=4, learning_rate=0.02, pull=1e-3)
 
 
 def trained(folder: Path, corpus: ReactionCorpus, settings=SHORT) -> ReactionModel:
     folder.mkdir()
     (folder / reactions.TEXT_TOWER).write_bytes(b"tower")
-    reactions.train_reactions(folder, bag_of_words, corpus, lambda said: None, settings)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # matrices of ten rows: threads would only wait for one another
+    try:
+        reactions.train_reactions(folder, bag_of_words, corpus, lambda said: None, settings)
+    finally:
+        torch.set_num_threads(threads)
     return ReactionModel.load(folder)
 
 
@@ -81,7 +90,7 @@ def test_trained_model_knows_the_category_and_brings_answers_near(
     asked = bag_of_words(["a party", "how sad"])
     likely = model.distribution(asked)
     np.testing.assert_allclose(likely.sum(axis=1), 1, atol=1e-6)
-    assert likely.argmax(axis=1).tolist() == [0, 1]
+    assert likely.argmax(axis=1).tolist() == [0, 2]
     names = bag_of_words(["dance", "tears"])
     before, after = asked @ names.T, model.map_messages(asked) @ model.map_texts(names).T
     assert after[0, 0] > before[0, 0] + 0.1 and after[0, 0] > after[0, 1] + 0.1
@@ -105,9 +114,7 @@ def test_checkpoint_loads_with_the_reaction_model_beside_its_weights(tmp_path: P
     for file in MINI.iterdir():
         (tmp_path / file.name).symlink_to(file)
     assert (tmp_path / REACTIONS).is_file()
-    load_folder(tmp_path)
-    (tmp_path / REACTIONS).unlink()  # as published before there was one
-    load_folder(tmp_path)
+    load_folder(tmp_path)  # strict: any other weight would be an error
 
 
 def test_shipped_model_has_the_categories_and_shapes_of_the_data():

@@ -116,7 +116,7 @@ def build_index(
             writer.write_catalog(records)
             facts = {}
             if set(signals) > {"frames"}:
-                facts = write_signals(
+                facts = previous.copy_signals(records, signals, writer.folder) or write_signals(
                     writer.folder,
                     records,
                     writer.means(),

@@ -7,6 +7,7 @@ bytes are used without decoding, so that an animation keeps its frames. Of the o
   emoji, source, license, attribution   describe the item,
 and the rest is ignored. The default of `source` is the data set's name.
 Rows count from 0, as in the data set itself. Columns of a WebDataset's .json count too.
+The media column may be named, and a text column that alone is the title, for evaluation.
 """
 
 from __future__ import annotations
@@ -37,7 +38,16 @@ DEFAULT_SPLIT = "train"
 class DatasetSource(Source):
     """The rows of one split. SourceError if it cannot be loaded, or has no media."""
 
-    def __init__(self, name: str, split: str | None = None, limit: int | None = None):
+    def __init__(
+        self,
+        name: str,
+        split: str | None = None,
+        limit: int | None = None,
+        *,
+        media_column: str | None = None,
+        text_column: str | None = None,
+    ):
+        self._text_column = text_column
         self._name, _, config = name.partition("#")
         local = Path(self._name).expanduser()
         self._is_local = local.is_dir()
@@ -59,9 +69,9 @@ class DatasetSource(Source):
         super().__init__(f"data set {shown}, split {chosen}", limit)
         self._row_name = f"{shown}[{chosen}] row"
         with _named_errors(self._name):
-            self._open(splits[chosen])
+            self._open(splits[chosen], media_column)
 
-    def _open(self, rows: datasets.IterableDataset) -> None:
+    def _open(self, rows: datasets.IterableDataset, media_column: str | None) -> None:
         info = rows.info.splits
         self._n_rows = info[rows.split].num_examples if info and rows.split in info else None
         if rows.features is None:  # JSON says no types; those of the first row must do
@@ -71,9 +81,15 @@ class DatasetSource(Source):
             # At once, before any other step: rows from the Hub come with threads that decode
             # and that only this takes away again; a cast later would encode pictures anew.
             rows = rows.decode(False)
-        self._media = self._media_column()
+        for column in filter(None, (media_column, self._text_column)):
+            if column not in self._features:
+                raise SourceError(
+                    f"The data set {self._name} has no column {column}, only "
+                    f"{', '.join(self._features)}."
+                )
+        self._media = media_column or self._media_column()
         wanted = {self._media, "json", *TITLE_COLUMNS, *TAG_COLUMNS}
-        wanted |= {"emoji", "source", "license", "attribution"}
+        wanted |= {"emoji", "source", "license", "attribution", self._text_column or ""}
         self._rows = rows.select_columns([name for name in self._features if name in wanted])
 
     def _media_column(self) -> str:
@@ -137,7 +153,10 @@ class DatasetSource(Source):
     def _describe(self, row: Mapping[str, Any], title: str) -> dict[str, Any]:
         nested = row.get("json")
         merged = {**nested, **row} if isinstance(nested, Mapping) else dict(row)
-        titles = (merged.get(column) for column in TITLE_COLUMNS)
+        if self._text_column:
+            title = ""
+        columns = (self._text_column,) if self._text_column else TITLE_COLUMNS
+        titles = (merged.get(column) for column in columns)
         firsts = (value[0] if value and isinstance(value, list) else value for value in titles)
         tags: list[str] = []
         for column in TAG_COLUMNS:

@@ -7,6 +7,7 @@ named in `notes`, and what they held is embedded again.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +37,7 @@ from retrieval.library import (
     read_manifest,
 )
 from retrieval.media import Facts
-from retrieval.signals import SENTENCES, known_sentences
+from retrieval.signals import SENTENCES, SIGNALS_FOLDER, is_current, known_sentences
 
 MAX_NAMED = 3  # damaged files that a note names
 
@@ -136,6 +138,33 @@ class PreviousBuild:
             return known_sentences(self.folder, catalogue, self._manifest.signal_facts)
         except (OSError, ValueError, KeyError):
             return {}  # they are embedded again
+
+    def copy_signals(
+        self, records: Sequence[Record], signals: Sequence[str], to: Path
+    ) -> dict[str, Any]:
+        """Copy the signals of the last build, if it was of exactly these records.
+
+        Returns what the manifest says of them; empty if they must be made.
+        """
+        known = self._manifest
+        if (
+            self.folder is None
+            or known is None
+            or not is_current(known.signal_facts)
+            or list(known.signals) != list(signals)
+            or list(self.records.values()) != list(records)
+        ):
+            return {}
+        names = [name for name in known.files if name.startswith(f"{SIGNALS_FOLDER}/")]
+        try:
+            for name in names:
+                _check_hash(self.folder, name, known)
+        except (OSError, ValueError, KeyError):
+            return {}
+        (to / SIGNALS_FOLDER).mkdir()
+        for name in names:
+            shutil.copyfile(self.folder / name, to / name)
+        return dict(known.signal_facts)
 
     def media_of(self, gif_id: str) -> Path | None:
         """The file in the bundle's media/ whose SHA-256 is `gif_id`, if there is one."""

@@ -23,6 +23,8 @@ VERBS = {
     "build": "Build or update an index bundle from GIFs, pictures and short films.",
     "serve": "Serve the page, where people search and upload.",
     "evaluate": "Measure how well the checkpoint finds reactions.",
+    "ablate": "Measure each signal alone, each left out, and each fusion.",
+    "compare": "Compare two runs over the same judgements.",
     "train": "Train the `mini` checkpoint from emoji art, names and chat messages.",
     "export": "Export a checkpoint, to search without torch and to encode faster on a CPU.",
     "publish": "Publish an index bundle or a checkpoint on the Hugging Face Hub.",
@@ -38,6 +40,9 @@ EXTRAS = {
     "transformers": "torch",
     "timm": "torch",
     "datasets": "hub",
+    "ir_measures": "evaluate",
+    "matplotlib": "evaluate",
+    "scipy": "evaluate",
     "nncf": "train",
     "resvg_py": "train",
 }

@@ -3,6 +3,14 @@
 By default: held-out messages over the starter library, without downloads, compared with chance
 and a text-only baseline. With --all also name → animation over all animated emoji, and name →
 still in two held-out styles, which downloads the art once (npm, 750 MB).
+
+With a test collection (--topics and --qrels, --starter, --reactiongif, or --dataset): hit rates,
+recall, reciprocal rank and nDCG with 95 % intervals, in all, by reaction category and by message
+length. --run judges an existing run instead of searching. Needs the extra evaluate.
+
+reaction-search evaluate
+reaction-search evaluate --topics topics.tsv --qrels qrels.txt --bundle index/mine --plots plots
+reaction-search evaluate --run mine.run --qrels qrels.txt
 """
 
 from __future__ import annotations
@@ -14,7 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.cli.console import progress_bar
+from retrieval.cli.console import UsageError, progress_bar
+from retrieval.cli.evaluate_run import add_run_options, evaluate_run
+from retrieval.cli.judged import add_collection_options, has_collection, open_searcher
 from retrieval.encoders import CHECKPOINTS
 from retrieval.evaluation import (
     Row,
@@ -25,29 +35,36 @@ from retrieval.evaluation import (
     load_messages,
     nearest_similarity,
 )
-from retrieval.paths import STARTER
-from retrieval.search import Searcher
+
+OF_RUNS = ("run", "run_out", "qrels_out", "plots", "signals", "fusion")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--index", type=Path, default=STARTER, metavar="BUNDLE", help="the bundle to search")
-    add(
-        "--messages",
-        choices=("test", "dev"),
-        default="test",
-        help="which held-out messages; dev is the set that choices were made on",
-    )
+    add_collection_options(parser)
+    add_run_options(parser)
     add("--all", action="store_true", help="also the tasks that download art")
     add("--cache", type=Path, default=Path("data/cache"), help="folder of downloaded art")
     add("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> None:
+    if has_collection(args) or args.run:
+        if args.all:
+            raise UsageError("--all goes without a test collection")
+        evaluate_run(args)
+        return
+    for name in OF_RUNS:
+        if getattr(args, name):
+            raise UsageError(f"--{name.replace('_', '-')} goes with --topics, --starter, …")
+    evaluate_tasks(args)
+
+
+def evaluate_tasks(args: argparse.Namespace) -> None:
     from retrieval.training.corpus import TRAIN_HANDS  # torch, two seconds
     from retrieval.training.trainer import text_only_embedder
 
-    searcher = Searcher.open(args.index)
+    searcher = open_searcher(args)
     text_only = text_only_embedder(CHECKPOINTS / "mini")
     messages = load_messages(args.messages)
     trained = [m.text for hand in TRAIN_HANDS for m in load_messages(hand)]

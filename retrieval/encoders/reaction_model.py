@@ -45,9 +45,10 @@ def load_reaction_texts(
     """
     try:
         prompts = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
+        kinds: dict[Kind, str] = {"name": "names", "says": "says", "looks": "looks"}
         texts = [
             ReactionText(of_kind, text, (category,))
-            for of_kind, key in (("name", "names"), ("says", "says"), ("looks", "looks"))
+            for of_kind, key in kinds.items()
             for category, by_kind in prompts.items()
             for text in by_kind[key]
         ]
@@ -94,12 +95,12 @@ class ReactionModel:
                 if facts["format_version"] != FORMAT_VERSION:
                     raise ValueError(f"format version {facts['format_version']}")
                 arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            maps = (arrays[f"answer.{side}"].astype(np.float32) for side in ("message", "text"))
             return cls(
                 tuple(facts["categories"]),
                 arrays["message_head.weight"],
                 arrays["message_head.bias"],
-                *maps,
+                arrays["answer.message"].astype(np.float32),
+                arrays["answer.text"].astype(np.float32),
                 arrays["exemplars.vectors"].astype(np.float32),
                 arrays["exemplars.category"],
                 facts["text_tower"],
@@ -114,8 +115,9 @@ class ReactionModel:
         """How likely a message calls for each category, float32 (n, C); rows sum to 1."""
         logits = messages @ self.head_weight.T + self.head_bias
         logits -= logits.max(axis=1, keepdims=True)
-        odds: np.ndarray = np.exp(logits)
-        return odds / odds.sum(axis=1, keepdims=True)
+        odds = np.exp(logits)
+        shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+        return shares
 
     def map_messages(self, messages: np.ndarray) -> np.ndarray:
         """Messages as unit vectors (n, 384), near those of `map_texts` that answer them."""

@@ -37,6 +37,8 @@ SIDE, STILL_SIDE = 448, 736
 FEW_FRAMES = 2  # a file with at most so many distinct frames is read like a still
 
 MIN_CONFIDENCE = 0.6
+# Of lines with fewer letters than FEW_LETTERS: shapes in drawings pass for "oo" and "CC".
+SHORT_CONFIDENCE, FEW_LETTERS = 0.95, 4
 MAX_LINES = 24  # a frame; a page of a comic has more
 MAX_CHARS = 400  # a frame
 SAME_LINE = 12.0  # mean difference of grey levels (of 255) up to which a line is the same
@@ -211,8 +213,9 @@ def _joined(
 
 
 def _is_readable(line: _Line) -> bool:
+    is_short = sum(map(str.isalpha, line.text)) < FEW_LETTERS
     return (
-        line.confidence >= MIN_CONFIDENCE
+        line.confidence >= (SHORT_CONFIDENCE if is_short else MIN_CONFIDENCE)
         and bool(_LETTERS.search(line.text))
         and not _WATERMARK.search(line.text)
     )

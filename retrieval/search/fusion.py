@@ -25,7 +25,7 @@ CANDIDATES = 300  # nominated by each signal in a larger library
 RRF_CONSTANT = 60.0  # Cormack et al., SIGIR 2009
 # Standard deviations that a message earns a GIF whose words or name it repeats letter by letter.
 BY_LETTER, ALIKE_FROM, FULL_LENGTH = 12.0, 0.5, 8
-COMPARED = 60  # GIFs of each text signal whose letters are compared
+COMPARED = 24  # GIFs of each text signal whose letters are compared
 # Weights of the learned combination, and what is added for each unit of sight: logistic regression
 # on the development judgements (data/judgements/skyzyx-reaction-gifs and data/messages/dev).
 LEARNED = {"frames": 0.25, "words": 0.37, "names": 0.61, "reaction": 0.28}
@@ -68,10 +68,13 @@ class Fusion:
         if kind not in FUSIONS:
             raise QueryError(f"Fusion {kind!r} is not known; expected one of {', '.join(FUSIONS)}.")
         reaction = self._reaction(query) if "reaction" in signals else None
-        gifs = self._candidates(query, top_k, allowed, signals, reaction)
+        by_word = np.zeros(0, np.int64)
+        if query.message and {"words", "names"} & set(signals):
+            by_word = self._signals.phrases.candidates(query.message.text, COMPARED)
+        gifs = self._candidates(query, top_k, allowed, signals, reaction, by_word)
         scores, texts = self._by_signal(query, gifs, signals, reaction)
         total, parts = self._total(scores, kind)
-        total = total + self._by_letter(query, gifs, scores)
+        total = total + self._by_letter(query, gifs, scores, by_word)
         intercept = INTERCEPT + INTERCEPT_BY_SIGHT * self._signals.measured.sight
         probability = 1 / (1 + np.exp(-(SLOPE * total + intercept)))
         order = np.lexsort((gifs, -total))
@@ -121,13 +124,14 @@ class Fusion:
         allowed: np.ndarray | None,
         signals: Collection[str],
         reaction: np.ndarray | None,
+        by_word: np.ndarray,
     ) -> np.ndarray:
         """Return the GIFs to score, ascending."""
         n = len(self._records)
         wanted = max(CANDIDATES, 2 * top_k)
         if n <= max(SCORE_ALL, wanted):
             return np.arange(n) if allowed is None else np.flatnonzero(allowed)
-        found = []
+        found = [by_word]
         if "frames" in signals:
             found.append(self._ranker.rank(query.vector, wanted, allowed, -np.inf, False)[1])
         if reaction is not None:
@@ -137,8 +141,6 @@ class Fusion:
             for texts in (self._signals.words, self._signals.names):
                 if texts:
                     found.append(texts.candidates(query.answers, wanted, allowed))
-        if query.message:
-            found.append(self._signals.phrases.candidates(query.message.text, COMPARED))
         gifs = np.unique(np.concatenate(found))
         return gifs if allowed is None else gifs[allowed[gifs]]
 
@@ -186,7 +188,11 @@ class Fusion:
         return np.nansum([*parts.values()], axis=0), parts
 
     def _by_letter(
-        self, query: Query, gifs: np.ndarray, scores: Mapping[str, np.ndarray]
+        self,
+        query: Query,
+        gifs: np.ndarray,
+        scores: Mapping[str, np.ndarray],
+        by_word: np.ndarray,
     ) -> np.ndarray:
         """Return what GIFs earn whose words or name the message repeats, (n,)."""
         bonus = np.zeros(len(gifs), np.float32)
@@ -201,8 +207,7 @@ class Fusion:
         if not compared:
             return bonus
         places = {int(gif): place for place, gif in enumerate(gifs)}
-        by_word = self._signals.phrases.candidates(text, COMPARED).tolist()
-        known = [places[gif] for gif in by_word if gif in places]
+        known = [places[gif] for gif in by_word.tolist() if gif in places]
         chosen = np.unique(np.concatenate([*compared, np.array(known, np.int64)]))
         length = min(1.0, sum(map(str.isalnum, text)) / FULL_LENGTH)
         for place in chosen.tolist():

@@ -6,16 +6,20 @@ from retrieval.signals.phrases import likeness
 from retrieval.signals.reaction import Reactions
 from retrieval.signals.store import (
     SENTENCES,
+    SIGNALS_FOLDER,
     GifSignals,
+    is_current,
     known_sentences,
     write_signals,
 )
 
 __all__ = [
     "SENTENCES",
+    "SIGNALS_FOLDER",
     "GifSignals",
     "Measured",
     "Reactions",
+    "is_current",
     "known_sentences",
     "likeness",
     "name_of",

@@ -30,9 +30,9 @@ from retrieval.signals.text_vectors import (
     write_text_vectors,
 )
 
-FOLDER = "signals"
+SIGNALS_FOLDER = FOLDER = "signals"
 SENTENCES = (f"{FOLDER}/names.f16", f"{FOLDER}/words.f16")
-VERSION = 1  # of these files and of the rules that make them
+VERSION = 2  # of these files and of the rules that make them
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class GifSignals:
         None if there are none, or if another version of this program made them: search goes by
         frames then. OSError or ValueError if a file is damaged.
         """
-        if not facts or facts.get("version") != _version():
+        if not is_current(facts):
             return None
         folder = bundle / FOLDER
         with np.load(folder / "statistics.npz") as stored:
@@ -69,6 +69,11 @@ class GifSignals:
             Measured(**facts["measured"]),
             facts,
         )
+
+
+def is_current(facts: Mapping[str, Any]) -> bool:
+    """Return whether these rules and this reaction model made the signals."""
+    return bool(facts) and facts.get("version") == _version()
 
 
 def _version() -> str:

@@ -52,7 +52,10 @@ class CategoryPairs:
 def fit_answer_maps(
     categories: CategoryPairs, answers: Pairs, emoji: Pairs, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The maps of messages and of texts, float32 (width, width) each; the same for a seed."""
+    """The maps of messages and of texts, float32 (width, width) each.
+
+    They are the same for a seed and a number of threads; another number rounds differently.
+    """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     identity = torch.eye(answers.messages.shape[1])

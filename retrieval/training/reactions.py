@@ -131,8 +131,10 @@ def train_reactions(
         "exemplars.category": np.array([index[t.categories[0]] for t in corpus.texts], np.int16),
     }
     partial = folder / f"{REACTIONS}.partial"
-    # Not save_file, which would make a file that other users cannot read.
-    partial.write_bytes(save(arrays, metadata={"reaction_model": json.dumps(facts)}))
+    # safetensors writes the memory of an array as it is, whatever its order; scikit-learn's
+    # weights are in Fortran order. And save_file would make a file that others cannot read.
+    ordered = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    partial.write_bytes(save(ordered, metadata={"reaction_model": json.dumps(facts)}))
     partial.replace(folder / REACTIONS)
     report(f"written to {folder / REACTIONS}")
 
@@ -175,8 +177,7 @@ def fit_head(
     for name, scale in (("before", 1.0), (f"after temperature {temperature:.3f}", temperature)):
         report(f"head on test, {name}: {figures(head.decision_function(test[0]) / scale, test[1])}")
     weight, bias = head.coef_ / temperature, head.intercept_ / temperature
-    # safetensors writes the memory as it lies: scikit-learn's is in columns.
-    return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
+    return weight.astype(np.float32), bias.astype(np.float32)
 
 
 def fit_maps(
@@ -204,7 +205,7 @@ def fit_maps(
     emoji = Pairs(
         sentences([m.text for m in corpus.by_emoji]),
         sentences([title for title, _, _ in corpus.emoji] + [tags for _, tags, _ in corpus.emoji]),
-        np.concatenate([chosen, chosen + (0, len(corpus.emoji))]),
+        np.concatenate([chosen, chosen + np.array([0, len(corpus.emoji)])]),
         np.tile(chosen[:, 1], 2),
     )
     return fit_answer_maps(categories, answers, emoji, settings)
