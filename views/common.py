@@ -11,7 +11,7 @@ from retrieval.errors import BundleError, RetrievalError, SettingsError
 from retrieval.hub import is_address
 from retrieval.media import Stop
 from retrieval.paths import ROOT, STARTER
-from retrieval.search import Searcher
+from retrieval.search import Result, Searcher
 from retrieval.web import (
     LANGUAGES,
     Job,
@@ -79,6 +79,18 @@ def library_name(searcher: Searcher) -> str:
     if path is None:
         return tr("your_pictures")
     return tr("starter") if path == STARTER else searcher.collection.name
+
+
+def reaction_name(category: str) -> str:
+    """What a category of ReactionGIF is called in the visitor's language."""
+    return tr(f"reaction_{category}")
+
+
+def format_score(result: Result) -> str:
+    """The score as visitors read it: a probability in percent, or the cosine of the frames."""
+    if result.signals:
+        return tr("fits_score", percent=f"{result.score:.0%}".rstrip("%"))
+    return f"{result.score:.2f}"
 
 
 def clip_text(text: str, chars: int = TITLE_CHARS) -> str:

@@ -1,4 +1,4 @@
-"""The "Why?" dialog of a result: frame scores, vote, metadata, download."""
+"""The "Why?" dialog of a result: signals, words, frame scores, vote, metadata, download."""
 
 import logging
 from pathlib import Path
@@ -7,12 +7,20 @@ import streamlit as st
 
 from retrieval.errors import RetrievalError
 from retrieval.library import Record, is_web_address
-from retrieval.search import Result, Searcher
+from retrieval.media import PictureText
+from retrieval.search import RECOGNISED, Result, Searcher
 from retrieval.web import Vote, save_vote, timestamp
-from views.common import clip_text, page_settings, tr, visible
-from views.media import gif_address, media_of, render_image, still_image, uploaded_bytes
+from views.common import clip_text, page_settings, reaction_name, tr, visible
+from views.media import (
+    gif_address,
+    media_of,
+    render_image,
+    render_words,
+    still_image,
+    uploaded_bytes,
+)
 
-STRIP_WIDTH = 72  # pixels
+STRIP_WIDTH, SHARE_WIDTH = 72, 150  # pixels
 LONG_TITLE_CHARS = 1_000
 
 
@@ -20,6 +28,10 @@ def render_details(result: Result, searcher: Searcher, question: str) -> None:
     """Render the dialog. `question` is what a vote stores; empty if votes are not collected."""
     record = result.record
     st.text(clip_text(record.title, LONG_TITLE_CHARS))
+    if result.signals:
+        _render_signals(result)
+    if result.words:
+        _render_words(result, result.words, searcher)
     st.text(tr("best_frame", n=result.best_frame, s=result.best_frame_ms / 1000))
     _render_frames(result, searcher)
     if question:
@@ -38,6 +50,29 @@ def render_details(result: Result, searcher: Searcher, question: str) -> None:
         for other in result.folded:
             st.text(f"· {clip_text(other.title)}")
     _render_download(record, searcher)
+
+
+def _render_signals(result: Result) -> None:
+    """What the message calls for, and each signal's share in what speaks for the GIF."""
+    likely = {name: p for name, p in result.reactions.items() if p >= RECOGNISED}
+    if likely:
+        names = [f"{reaction_name(name)} ({p:.0%})" for name, p in likely.items()]
+        expressed = result.signals.get("reaction", 0) > 0
+        st.text(tr("recognised", reactions=" · ".join(names)))
+        st.text(tr("expresses" if expressed else "expresses_not"))
+    st.text(tr("shares"))
+    with st.container(horizontal=True):
+        for name, share in result.shares.items():
+            with st.container(width=SHARE_WIDTH):
+                st.progress(share, text=f"{tr(f'signal_{name}')}: {share:.0%}")
+
+
+def _render_words(result: Result, words: PictureText, searcher: Searcher) -> None:
+    """The words that answer the message best, and the frame in which they stand."""
+    text = clip_text(words.text, LONG_TITLE_CHARS)
+    percent = f"{words.confidence:.0%}".rstrip("%")
+    st.text(tr("words_read", text=text, n=words.frame, s=words.time_ms / 1000, percent=percent))
+    render_words(result.record, words, searcher)
 
 
 def _render_frames(result: Result, searcher: Searcher) -> None:

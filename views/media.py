@@ -1,14 +1,18 @@
 """Where a browser gets a GIF or one of its frames: a URL of this server, or the bytes."""
 
+from html import escape
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from retrieval.errors import MediaError, RetrievalError
 from retrieval.library import Bundle, Record, is_web_address
+from retrieval.media import PictureText
 from retrieval.search import Searcher
 from retrieval.web import GIF_ROUTE, STILL_ROUTE, MediaFile, Uploads, media_file, png_of
 from views.common import while_watched
+
+WORDS_WIDTH = 240  # pixels
 
 
 def media_of(record: Record, searcher: Searcher) -> MediaFile | None:
@@ -52,6 +56,24 @@ def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str |
         return png_of(file.path, frame)
     except RetrievalError:
         return None
+
+
+def render_words(record: Record, words: PictureText, searcher: Searcher) -> None:
+    """Render the frame in which words were read, with a box around them."""
+    image = still_image(record, words.frame, searcher)
+    with st.container(width=WORDS_WIDTH):
+        if not isinstance(image, str) or STILL_ROUTE not in image:
+            render_image(image, words.text)
+            return
+        left, top, right, bottom = (100 * min(max(edge, 0.0), 1.0) for edge in words.box)
+        # The box lies over the picture: nothing has to be decoded and drawn on here.
+        st.html(
+            f'<div style="position: relative">'
+            f'<img src="{escape(image)}" alt="{escape(words.text)}" style="width: 100%">'
+            f'<div style="position: absolute; left: {left:.1f}%; top: {top:.1f}%; '
+            f"width: {right - left:.1f}%; height: {bottom - top:.1f}%; "
+            f'outline: 3px solid #ff2b2b; outline-offset: 2px"></div></div>'
+        )
 
 
 def render_image(image: bytes | str | None, alt: str) -> None:

@@ -1,13 +1,14 @@
-"""What a visitor asks: the widgets of the form, and the query vector that they make."""
+"""What a visitor asks: the widgets of the form, and the query that they make."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from retrieval.search import Searcher, Term, chat_terms
+from retrieval.search import Query, Searcher, Term, chat_terms
+from retrieval.signals import Reactions
 from retrieval.web import embed_upload, question_as_text
-from views.common import kept_work, tr
+from views.common import kept_work, reaction_name, tr
 
 EXAMPLES = (  # the original demo's, word for word
     "OMG that is disgusting",
@@ -17,6 +18,8 @@ EXAMPLES = (  # the original demo's, word for word
     "You're awesome",
     "I love you ❤️",
 )
+MAX_CHIPS = 4  # reactions that are offered to be turned off
+ONLY_WIDTH = 220  # pixels
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "mp4", "webm"]
 
 
@@ -91,8 +94,8 @@ def forget_like() -> None:
     st.query_params.pop("like", None)
 
 
-def embed_question(question: Question, searcher: Searcher) -> np.ndarray:
-    """The query vector, of unit length."""
+def understand_question(question: Question, searcher: Searcher) -> Query:
+    """The query as every signal of the library understands it."""
     terms = []
     if question.message:
         terms.append(Term(question.message))
@@ -101,7 +104,45 @@ def embed_question(question: Question, searcher: Searcher) -> np.ndarray:
         terms.append(Term(_embed_picture(question.picture, searcher), question.picture_weight))
     if question.negative and question.negative_weight:
         terms.append(Term(question.negative, -question.negative_weight))
-    return searcher.embed(terms)
+    return searcher.understand(terms)
+
+
+def ask_reactions(query: Query, question: Question) -> Query:
+    """Show which reactions the message calls for; returns the query for those left on.
+
+    Another message starts with all of them on. Shows nothing if reactions do not count.
+    """
+    if query.reactions is None:
+        return query
+    recognised = list(query.called_for())[:MAX_CHIPS]
+    message = hash((question.message, question.chat))
+    only_key = f"only-{message}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        left = st.pills(
+            tr("calls_for"),
+            recognised,
+            selection_mode="multi",
+            default=recognised,
+            format_func=reaction_name,
+            key=f"calls-{message}",
+            help=tr("calls_for_help"),
+            disabled=bool(st.session_state.get(only_key)),
+        )
+        if not recognised:
+            st.text(tr("no_reaction"))
+        only = st.selectbox(
+            tr("only_reaction"),
+            sorted(Reactions.load().categories, key=reaction_name),
+            index=None,
+            format_func=reaction_name,
+            placeholder=tr("only_reaction_any"),
+            key=only_key,
+            help=tr("only_reaction_help"),
+            width=ONLY_WIDTH,
+        )
+    if only:
+        return query.with_reactions(insisted=[only])
+    return query.with_reactions(removed=[name for name in recognised if name not in left])
 
 
 def _embed_picture(picture: bytes, searcher: Searcher) -> np.ndarray:

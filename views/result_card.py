@@ -8,7 +8,7 @@ import streamlit as st
 
 from retrieval.search import Result, Searcher
 from retrieval.web import Uploads
-from views.common import clip_text, tr
+from views.common import clip_text, format_score, tr
 from views.details import render_details
 from views.media import gif_address, render_image, still_image, uploaded_bytes
 
@@ -22,7 +22,7 @@ def render_card(result: Result, searcher: Searcher, play: bool, question: str) -
         playing = play or record.id == st.session_state.get("playing")
         is_shown = _render_picture(result, searcher, playing)
         score = float(np.clip(result.score, 0, 1))
-        st.progress(score, text=f"{result.score:.2f}")
+        st.progress(score, text=format_score(result))
         if is_shown:
             st.text(clip_text(record.title))
         if result.folded:

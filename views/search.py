@@ -6,7 +6,7 @@ import streamlit as st
 
 from retrieval.errors import RetrievalError
 from retrieval.media import Stop
-from retrieval.search import Filter, Result, Searcher
+from retrieval.search import Filter, Query, Result, Searcher
 from retrieval.web import Uploads, read_uploads
 from views.common import (
     TITLE_CHARS,
@@ -24,9 +24,10 @@ from views.question import (
     PICTURES,
     ask_message,
     ask_other_ways,
+    ask_reactions,
     describe_question,
-    embed_question,
     forget_like,
+    understand_question,
 )
 from views.result_card import render_card
 
@@ -34,6 +35,7 @@ from views.result_card import render_card
 def page() -> None:
     render_introduction()
     message = ask_message()
+    below_message = st.container()
     with st.container(horizontal=True):
         question = ask_other_ways(message)
         keep, top_k, fold = ask_filters()
@@ -51,9 +53,13 @@ def page() -> None:
         like = None
     try:
         start = time.perf_counter()
-        query = searcher.like(like) if like else embed_question(question, searcher)
+        query = Query(searcher.like(like)) if like else understand_question(question, searcher)
+        took_s = time.perf_counter() - start
+        with below_message:
+            query = ask_reactions(query, question)
+        start = time.perf_counter()
         results = searcher.search(query, top_k, fold=fold, keep=keep)
-        took_ms = 1000 * (time.perf_counter() - start)
+        took_s += time.perf_counter() - start
     except RetrievalError as error:
         st.error(visible(error))
         return
@@ -61,7 +67,9 @@ def page() -> None:
         render_more_like(searcher, like)
     description = "" if files else describe_question(question, searcher, like)
     votable = description if page_settings().feedback else ""
-    render_results(results, searcher, took_ms, keep, votable)
+    render_results(results, searcher, query, took_s, votable)
+    if not results:
+        st.info(explain_nothing(query, keep, searcher))
 
 
 def render_introduction() -> None:
@@ -81,7 +89,7 @@ def ask_filters() -> tuple[Filter, int, bool]:
             tr("how_many"), 4, 60, 12, key="k", bind="query-params", help=tr("how_many_help")
         )
         min_score = st.slider(
-            tr("min_score"), -1.0, 1.0, -1.0, 0.05, key="min", bind="query-params",
+            tr("min_score"), 0.0, 1.0, 0.0, 0.05, key="min", bind="query-params",
             help=tr("min_score_help"),
         )  # fmt: skip
         choices = library_choices()
@@ -91,7 +99,7 @@ def ask_filters() -> tuple[Filter, int, bool]:
         )
         animated = st.toggle(tr("animated_only"), help=tr("animated_only_help"))
         fold = st.toggle(tr("fold"), True, key="fold", bind="query-params", help=tr("fold_help"))
-    return Filter(tags, licenses, sources, animated, min_score), top_k, fold
+    return Filter(tags, licenses, sources, animated, min_score or None), top_k, fold
 
 
 def ask_uploads() -> list[tuple[str, bytes]]:
@@ -152,7 +160,7 @@ def render_more_like(searcher: Searcher, like: str) -> None:
 
 
 def render_results(
-    results: list[Result], searcher: Searcher, took_ms: float, keep: Filter, question: str
+    results: list[Result], searcher: Searcher, query: Query, took_s: float, question: str
 ) -> None:
     """A line about the search, then the results as a grid that wraps to the window.
 
@@ -165,15 +173,13 @@ def render_results(
                 shown=len(results),
                 total=len(searcher.collection.records),
                 where=library_name(searcher),
-                ms=f"{took_ms:.0f}",
+                ms=f"{1000 * took_s:.0f}",
                 encoder=visible(searcher.encoder.label),
+                by=describe_signals(query, searcher),
             )
         )
         play = st.toggle(tr("play"), True, key="play", bind="query-params", help=tr("play_help"))
-    if not results:
-        low = keep.min_score is not None and keep.min_score > -1
-        st.info(tr("nothing", min_score=keep.min_score) if low else tr("nothing_filtered"))
-    elif question:
+    if results and question:
         st.caption(tr("fits_where"))
     if not isinstance(searcher.collection, Uploads):
         n_missing = sum(gif_address(result.record, searcher) is None for result in results)
@@ -182,6 +188,24 @@ def render_results(
     with st.container(horizontal=True):
         for result in results:
             render_card(result, searcher, play, question)
+
+
+def describe_signals(query: Query, searcher: Searcher) -> str:
+    """By which signals GIFs were ranked."""
+    signals = ("frames",) if query.answers is None else searcher.signals
+    return tr("ranked_by", signals=", ".join(tr(f"signal_{name}") for name in signals))
+
+
+def explain_nothing(query: Query, keep: Filter, searcher: Searcher) -> str:
+    """Why there are no results, and what to change."""
+    missing = searcher.missing_phrases(query)
+    if missing:
+        return tr("nothing_says", phrase=clip_text(missing[0]))
+    if query.message and (query.message.required or query.message.excluded):
+        return tr("nothing_together")
+    if keep.min_score:
+        return tr("nothing", min_score=keep.min_score)
+    return tr("nothing_filtered")
 
 
 page()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from retrieval.encoders.load import load_encoder
 MINI = Checkpoint.parse("mini")
 
 
+@runtime_checkable
 class SentenceEncoder(Protocol):
     """What embeds sentences."""
 

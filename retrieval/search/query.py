@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retrieval.errors import QueryError
 from retrieval.library import Catalog
+from retrieval.signals import Reactions
 
 MAX_MESSAGE_CHARS = 2_000  # any checkpoint cuts a message far earlier, at 64 to 77 tokens
 NEGATIVE_WEIGHT = -0.5
+RECOGNISED = 0.1  # probability from which a reaction counts as recognised in a message
 _QUOTED = re.compile(r'["“”„]([^"“”„]+)["“”]')
 _EXCLUDED = re.compile(r"(?:(?<=\s)|^)-([^\W\d_][\w']*)")
 MAX_CHAT_LINES = 6  # earlier lines would count for less than 2 % of the last one
@@ -62,6 +65,35 @@ class Query:
     message: Message | None = None
     answers: np.ndarray | None = None  # near texts that answer the message, (384,)
     reactions: np.ndarray | None = None  # probability of each that is called for, (43,)
+
+    def called_for(self, least: float = RECOGNISED) -> dict[str, float]:
+        """Return the reactions with at least this probability, the likeliest first."""
+        if self.reactions is None:
+            return {}
+        likely = zip(Reactions.load().categories, self.reactions.tolist(), strict=True)
+        found = sorted(likely, key=lambda reaction: -reaction[1])
+        return {name: probability for name, probability in found if probability >= least}
+
+    def with_reactions(
+        self, insisted: Collection[str] = (), removed: Collection[str] = ()
+    ) -> Query:
+        """Return the query for some reactions only, or for all but those that are removed.
+
+        What is left keeps its proportions and sums to 1. QueryError if nothing is left, or a
+        name is none of the 43 categories.
+        """
+        if self.reactions is None or not (insisted or removed):
+            return self
+        categories = Reactions.load().categories
+        unknown = sorted({*insisted, *removed} - {*categories})
+        if unknown:
+            raise QueryError(f"Unknown reaction {unknown[0]!r}. Known: {', '.join(categories)}.")
+        kept = [name in (insisted or categories) and name not in removed for name in categories]
+        # A reaction that is insisted on may have a probability of 0.
+        left = np.where(kept, np.maximum(self.reactions, 1e-9), 0)
+        if not left.any():
+            raise QueryError("Every reaction is turned off. Leave one on.")
+        return replace(self, reactions=left / left.sum())
 
 
 @dataclass(frozen=True)

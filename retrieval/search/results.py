@@ -35,6 +35,19 @@ class Result:
     reactions: Mapping[str, float] = field(default_factory=dict)  # that it shares with the message
 
     @property
+    def shares(self) -> dict[str, float]:
+        """Each signal's share in what speaks for the GIF, 0 to 1, the largest first.
+
+        Signals that speak against it have 0.
+        """
+        positive = {name: max(0.0, part) for name, part in self.signals.items()}
+        total = sum(positive.values()) or 1.0
+        return {
+            name: positive[name] / total
+            for name in sorted(positive, key=positive.__getitem__, reverse=True)
+        }
+
+    @property
     def _best(self) -> FrameScore:
         return max(self.frames, key=lambda frame: frame.score)
 

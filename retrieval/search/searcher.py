@@ -330,6 +330,11 @@ class Searcher:
             allowed[self._containing(word)] = False
         return allowed
 
+    def missing_phrases(self, query: Query) -> list[str]:
+        """Return the phrases required by the message that stand nowhere in the library."""
+        required = query.message.required if query.message else ()
+        return [phrase for phrase in required if not len(self._containing(phrase))]
+
     def _containing(self, phrase: str) -> np.ndarray:
         """Return the numbers of the GIFs whose words or name contain a phrase."""
         if self._gif_signals:

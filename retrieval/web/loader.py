@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retrieval.encoders import Encoder, Pixels
+from retrieval.encoders import Encoder, Pixels, SentenceEncoder
 from retrieval.errors import RetrievalError
 from retrieval.hub import is_address
 from retrieval.library import MANIFEST, Bundle
-from retrieval.search import Searcher, encoder_of
+from retrieval.search import Searcher, Term, encoder_of
 
 # Progress at the start of each step, from 0 to 1: loading the checkpoint takes longest.
 STEPS = {"loading_index": 0.1, "loading_checkpoint": 0.3}
@@ -45,6 +45,12 @@ class OneThreadEncoder:
         self.dim, self.fingerprint = encoder.dim, encoder.fingerprint
         self.precision, self.precision_note = encoder.precision, encoder.precision_note
         self.prepare = encoder.prepare
+        if isinstance(encoder, SentenceEncoder):
+            self._sentences = encoder.encode_sentences
+            self.encode_sentences = self._encode_sentences  # only if the encoder has it
+
+    def _encode_sentences(self, texts: Sequence[str]) -> np.ndarray:
+        return self._worker.submit(self._sentences, texts).result()
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return self._in_batches(self._encoder.encode_images, images)
@@ -122,9 +128,11 @@ class Loading:
             self.step = "loading_checkpoint"
             checkpoint = encoder_of(bundle, self._checkpoint)
             encoder = OneThreadEncoder(checkpoint)
-            # The first call takes ten times as long as the second; no visitor should wait for it.
-            encoder.encode_text(["I got the job!"])
-            self.searcher = Searcher(bundle, encoder)
+            searcher = Searcher(bundle, encoder)
+            # The first search loads the reaction model and takes ten times as long as the
+            # second; no visitor should wait for it.
+            searcher.search(searcher.understand([Term("I got the job!")]), 1)
+            self.searcher = searcher
             self._ended.set()
             # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
             checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
