@@ -26,7 +26,7 @@ from retrieval.errors import CheckpointError, StoppedError
 from retrieval.hub import sha256_of
 from retrieval.media import PictureText, Stop
 
-VERSION = 1  # of this module's rules; readings of another version are not reused
+VERSION = 2  # of this module's rules; readings of another version are not reused
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNIZER = "PP-OCRv6_rec_small.onnx"
 
