@@ -82,7 +82,10 @@ def test_documentation_agrees_with_the_parsers():
     [
         (["nope"], "invalid choice: 'nope'"),
         (["search"], "give a MESSAGE, --image FILE, or --queries FILE"),
-        (["search", "hi", "--queries", "x"], "--queries goes with -k, --index and --json alone"),
+        (
+            ["search", "hi", "--queries", "x"],
+            "--queries goes with -k, --index, --signals, --fusion and --json alone",
+        ),
         (["build", "x", "--out", "y", "--frames", "0"], "--frames is 0; expected 1 or more"),
         (["publish", "mini", "me/mini"], "invalid choice: 'mini'"),
     ],

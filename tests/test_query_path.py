@@ -5,54 +5,82 @@ import sys
 import threading
 from pathlib import Path
 
-from retrieval.paths import PACKAGE, ROOT, STARTER
+import pytest
+
+from retrieval.paths import PACKAGE, ROOT
 from retrieval.search import Filter, Searcher
+from retrieval.search.fusion import Fusion
+from retrieval.search.ranker import Ranker
 from retrieval.web.loader import OneThreadEncoder
-from views.question import Question, embed_question
+from tests.support.signal_bundle import build_signal_bundle
+from views.question import Question, understand_question
+
+Functions = set[tuple[str, str]]
 
 
-def listed_functions() -> set[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
+    searcher = Searcher.open(build_signal_bundle(tmp_path_factory.mktemp("path")))
+    return Searcher(searcher.collection, OneThreadEncoder(searcher.encoder))
+
+
+def listed_functions(path: str) -> Functions:
+    """The functions that the architecture lists for "signals", or for "frames" alone."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     section = text.partition("## The path of a query")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`.+?`) \| `(.+?)` \|", section, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \| `(.+?)` \| (\w+) \|", section, re.MULTILINE)
     return {
         (file, name.rpartition(".")[2])
-        for names, file in rows
+        for names, file, of_paths in rows
+        if of_paths in (path, "both")
         for name in re.findall(r"`(.+?)`", names)
     }
 
 
-def test_query_path_is_listed_in_the_architecture():
-    searcher = Searcher.open(STARTER)
-    searcher = Searcher(searcher.collection, OneThreadEncoder(searcher.encoder))
+def called_functions(searcher: Searcher, ranked_by: type) -> Functions:
+    """Our functions that a message goes through, until GIFs are ranked by `ranked_by.rank`."""
     question = Question("I got the job 🎉", "", "", 0.5, None, 1.0)
-    keep = Filter(min_score=-1.0)
 
     def ask() -> None:
-        searcher.search(embed_question(question, searcher), 12, fold=True, keep=keep)
+        searcher.search(understand_question(question, searcher), 12, fold=True, keep=Filter())
 
     ask()  # what is loaded or computed once is not on the path of a query
-    called: set[tuple[str, str]] = set()
-    reached_faiss = False
+    called: Functions = set()
+    is_ranked = False
 
     def record(frame, event, argument) -> None:
-        nonlocal reached_faiss
+        nonlocal is_ranked
         file, name = Path(frame.f_code.co_filename), frame.f_code.co_name
-        if event != "call" or reached_faiss:
+        if is_ranked or not file.is_relative_to(PACKAGE):
             return
-        reached_faiss = file.parent.name == "faiss"
-        if file.is_relative_to(PACKAGE) and not name.startswith("<") and name != "__len__":
+        is_ranked = event == "return" and frame.f_code is ranked_by.rank.__code__
+        if event == "call" and not name.startswith("<") and not name.startswith("__len"):
             called.add((file.relative_to(PACKAGE).as_posix(), name))
 
     threading.setprofile(record)  # the encoder's thread starts anew, with the profile
     sys.setprofile(record)
     try:
         searcher.encoder = OneThreadEncoder(searcher.encoder._encoder)
+        searcher.__dict__["_sentences"] = searcher.encoder  # kept from the first search
         called.clear()
         ask()
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    assert reached_faiss
-    assert called == listed_functions()
-    assert len(called) <= 15 and len({file for file, _ in called}) <= 7
+    assert is_ranked
+    return called
+
+
+def test_path_of_a_message_by_all_signals_is_listed_in_the_architecture(searcher: Searcher):
+    called = called_functions(searcher, Fusion)
+    assert called == listed_functions("signals")
+    # Three texts to compare instead of one vector; 19 in 7 by frames alone, below.
+    assert len(called) <= 44 and len({file for file, _ in called}) <= 15
+
+
+def test_path_of_a_message_by_frames_is_listed_in_the_architecture(searcher: Searcher):
+    searcher = Searcher(searcher.collection, searcher.encoder)
+    searcher._gif_signals = None  # as in a bundle without signals
+    called = called_functions(searcher, Ranker)
+    assert called == listed_functions("frames")
+    assert len(called) <= 19 and len({file for file, _ in called}) <= 7

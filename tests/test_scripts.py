@@ -28,6 +28,7 @@ def test_a_message_brings_what_answers_it():
     assert [r["rank"] for r in results] == [1, 2, 3, 4, 5]
     assert set(results[0]) == {
         "rank", "score", "id", "uri", "title", "emoji", "tags", "best_frame", "best_frame_ms",
+        "signals", "words", "reactions",
     }  # fmt: skip
     assert {"😱", "😨", "😰", "😧"} & {r["emoji"] for r in results}
     assert all(Path(r["uri"]).read_bytes()[:3] == b"GIF" for r in results)
