@@ -51,7 +51,9 @@ class FakeEncoder:
         return self._unit([picture.astype(np.float32).mean(axis=(0, 1)) for picture in pixels])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        return self._unit([np.mean([COLOURS[w] for w in text.split()], axis=0) for text in texts])
+        # Words that are no colours are grey: the prompts of reactions, names of GIFs.
+        colours = [[COLOURS.get(w, (1, 1, 1)) for w in text.split() or [text]] for text in texts]
+        return self._unit([np.mean(of_text, axis=0) for of_text in colours])
 
     def _unit(self, colours: Sequence[np.ndarray]) -> np.ndarray:
         vectors = np.array(colours, np.float32).reshape(-1, 3)
