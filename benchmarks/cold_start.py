@@ -73,4 +73,5 @@ def without_export(checkpoint: Path, to: Path) -> str:
 
 def _build(checkpoint: str, out: Path) -> None:
     exported(checkpoint, "float32", True)
-    build_index(STARTER / MEDIA, out, load_encoder(checkpoint, precision="auto"), copy_media=True)
+    encoder = load_encoder(checkpoint, precision="auto")
+    build_index(STARTER / MEDIA, out, encoder, copy_media=True, signals=("frames",))

@@ -15,6 +15,7 @@ from PIL import Image
 from retrieval.build.build import build_index
 from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.library.bundle import Bundle
+from retrieval.library.manifest import SIGNALS
 from retrieval.search.searcher import Searcher
 from retrieval.web.settings import current_settings
 
@@ -50,7 +51,9 @@ class FakeEncoder:
         return self._unit([picture.astype(np.float32).mean(axis=(0, 1)) for picture in pixels])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        return self._unit([np.mean([COLOURS[w] for w in text.split()], axis=0) for text in texts])
+        # Words that are no colours are grey: the prompts of reactions, names of GIFs.
+        colours = [[COLOURS.get(w, (1, 1, 1)) for w in text.split() or [text]] for text in texts]
+        return self._unit([np.mean(of_text, axis=0) for of_text in colours])
 
     def _unit(self, colours: Sequence[np.ndarray]) -> np.ndarray:
         vectors = np.array(colours, np.float32).reshape(-1, 3)
@@ -106,6 +109,13 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def settings_of_this_test() -> None:
     """A process reads the environment once; a test may have changed it since."""
     current_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def builds_read_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the reader takes two seconds a build; tests of words ask for them by `signals`."""
+    assert build_index.__kwdefaults__["signals"] == SIGNALS
+    monkeypatch.setitem(build_index.__kwdefaults__, "signals", ("frames",))
 
 
 @pytest.fixture

@@ -59,6 +59,13 @@ def test_run_round_trips_with_names_that_contain_spaces(tmp_path: Path):
     assert read_run(tmp_path / "a.run") == run
 
 
+def test_run_keeps_its_order_where_scores_are_equal_or_rise(tmp_path: Path):
+    run = {"t": [("c", 0.5), ("a", 0.9), ("b", 0.5), ("d", 0.1)]}
+    write_run(run, tmp_path / "a.run", "x")
+    expected = [("c", 0.5), ("a", 0.499999), ("b", 0.499998), ("d", 0.1)]
+    assert read_run(tmp_path / "a.run") == {"t": expected}
+
+
 def test_run_is_ordered_by_score_and_then_by_rank(tmp_path: Path):
     lines = ["t Q0 c 3 0.5 x", "t Q0 b 2 0.5 x", "t Q0 a 1 0.7 x", "t Q0 d 4 0.9 x"]
     (tmp_path / "a.run").write_text("\n".join(lines))

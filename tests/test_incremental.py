@@ -191,7 +191,8 @@ class Slow(FakeEncoder):
         time.sleep(0.04)
         return super().encode_pixels(pixels)
 print("imported", flush=True)
-build_index(Path(sys.argv[1]), Path(sys.argv[2]), Slow(), copy_media=True)
+out = Path(sys.argv[2])
+build_index(Path(sys.argv[1]), out, Slow(), copy_media=True, signals=("frames",))
 """
 
 

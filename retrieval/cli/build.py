@@ -102,10 +102,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--signals",
         type=_signals,
-        default=SIGNALS,
+        default=",".join(SIGNALS),
         metavar="NAME,…",
-        help=f"what a search can go by, some of {','.join(SIGNALS)} (default: all); words are read "
-        f"in the pictures, which takes most of the time of a build",
+        help="what a search can go by; frames is always needed, words are read in the pictures, "
+        "which takes most of the time of a build",
     )
     add(
         "--ocr-model",

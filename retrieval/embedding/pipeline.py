@@ -122,7 +122,9 @@ class Pipeline:
         `stop` is called from several threads, several times a second. Once it returns True,
         `run` raises StoppedError, and its threads end after their current frame or batch.
 
-        `reader` makes what reads the words in the pictures, at most one per decoder.
+        `reader` makes what reads the words in the pictures, at most one per decoder. Over 314
+        GIFs on 2 cores, two readers of one thread took 58 and 59 s of CPU time, one reader of two
+        threads 67 and 70 s (and 500 MB less).
         """
         self.timings = StageTimings()
         self.n_pictures = 0  # encoded
@@ -186,7 +188,6 @@ class Pipeline:
                     to_read = [(f.index, f.time_ms, f.image[1]) for f in media.frames]
                     texts, unread = self._read(to_read, stop)
                     facts = replace(facts, texts=texts)
-                    del to_read
             pictures = [frame.image[0] for frame in media.frames]
             places = np.array([(frame.index, frame.time_ms) for frame in media.frames], np.int32)
             vectors = np.empty((len(places), self._encoder.dim), np.float32)
@@ -206,6 +207,7 @@ class Pipeline:
                     waiting.append(decoded)
                     for row, pixels in enumerate(decoded.pictures):
                         batches.add(decoded, row, pixels)
+                batches.collect()
                 if decoded is None or len(waiting) >= WAITING:
                     batches.finish()
                 while waiting and not waiting[0].n_missing:
@@ -222,10 +224,7 @@ class Pipeline:
     def _read(
         self, frames: list[tuple[int, int, np.ndarray]], stop: Stop
     ) -> tuple[tuple[PictureText, ...], str]:
-        """Read the words in a GIF's frames: (texts, ""), or ((), why they cannot be read).
-
-        Errors that every file would have, such as a damaged model, are raised.
-        """
+        """(texts, "") or ((), why they cannot be read); a damaged model raises an error."""
         start = time.perf_counter()
         assert self._make_reader
         try:
@@ -324,8 +323,19 @@ class _Batches(Generic[T]):
         self._swap()
         self._swap()
 
+    def collect(self) -> None:
+        """Fill the rows of an encoded batch; the next may take seconds to be full."""
+        if self._encoding and self._encoding[1].done():
+            self._fill()
+
     def _swap(self) -> None:
         """Fill the rows of the batch being encoded, then have the other one encoded."""
+        self._fill()
+        if self._batch:
+            self._encoding = list(self._batch), self._start(list(self._batch.values()))
+            self._batch = {}
+
+    def _fill(self) -> None:
         if self._encoding:
             digests, future = self._encoding
             for digest, vector in zip(digests, self._result(future), strict=True):
@@ -336,6 +346,3 @@ class _Batches(Generic[T]):
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         self._encoding = None
-        if self._batch:
-            self._encoding = list(self._batch), self._start(list(self._batch.values()))
-            self._batch = {}

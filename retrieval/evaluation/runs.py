@@ -26,6 +26,7 @@ from retrieval.search import Searcher
 Run = Mapping[str, Sequence[tuple[str, float]]]  # topic id → (document, score), best first
 
 DEFAULT_DEPTH = 100  # results per topic
+SCORE_STEPS = 1_000_000  # of scores in files, per 1: six decimals
 _LINE = re.compile(r"(\S+)\s+(\S+)\s+(\S|\S.*\S)\s+(\d+)\s+(\S+)\s+(\S+)")
 
 
@@ -105,14 +106,19 @@ def _number(text: str) -> float:
 
 
 def write_run(run: Run, path: Path, tag: str) -> None:
-    """Write a run. JudgementError if there is a file that is not a run."""
+    """Write a run. JudgementError if there is a file that is not a run.
+
+    Readers order by score alone, so a score that does not fall with the rank (of equal results,
+    or of a search that varies its first ones) is lowered to just below the one before.
+    """
     check_replaceable_file(path, read_run, "a run")
     tag = "-".join(tag.split()) or "run"
-    lines = [
-        f"{topic} Q0 {document} {rank} {score:.6f} {tag}\n"
-        for topic, documents in run.items()
-        for rank, (document, score) in enumerate(documents, 1)
-    ]
+    lines = []
+    for topic, documents in run.items():
+        last: float = math.inf
+        for rank, (document, score) in enumerate(documents, 1):
+            last = min(round(score * SCORE_STEPS), last - 1)
+            lines.append(f"{topic} Q0 {document} {rank} {last / SCORE_STEPS:.6f} {tag}\n")
     with storage_errors(path):
         path.write_text("".join(lines), encoding="utf-8")
 

@@ -203,9 +203,9 @@ def read_catalog(path: Path) -> Catalog:
     version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     with _reading:
         if version not in _read:
-            there = set(pq.read_schema(path).names)  # not all, in a catalogue of an older version
-            names = [name for name in SCHEMA.names if name in there]
-            rows = pq.read_table(path, columns=names).to_pylist()
+            there = pq.read_schema(path).names
+            columns = [name for name in SCHEMA.names if name != "texts" or name in there]
+            rows = pq.read_table(path, columns=columns).to_pylist()
             _read[version] = Catalog(map(_record_of, rows))
             while len(_read) > MAX_CACHED:
                 _read.popitem(last=False)

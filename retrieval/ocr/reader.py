@@ -26,7 +26,7 @@ from retrieval.errors import CheckpointError, StoppedError
 from retrieval.hub import sha256_of
 from retrieval.media import PictureText, Stop
 
-VERSION = 1  # of this module's rules; readings of another version are not reused
+VERSION = 2  # of this module's rules; readings of another version are not reused
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNIZER = "PP-OCRv6_rec_small.onnx"
 
@@ -35,6 +35,11 @@ RECOGNIZER = "PP-OCRv6_rec_small.onnx"
 # took 22 ms and found 74 %. A still is one frame, and often a meme in small print.
 SIDE, STILL_SIDE = 448, 736
 FEW_FRAMES = 2  # a file with at most so many distinct frames is read like a still
+
+# Shapes of input for which OpenVINO keeps code, per model. Frames and lines come in all sizes:
+# over 140 GIFs one reader grew to 1,400 MB without a limit and still grew, to 802 MB with this
+# one, which took 11 % more CPU time.
+KEPT_SHAPES = 100
 
 MIN_CONFIDENCE = 0.6
 # Of lines with fewer letters than FEW_LETTERS: shapes in drawings pass for "oo" and "CC".
@@ -66,7 +71,7 @@ class TextReader:
     def __init__(self, recognizer: Path | None = None, threads: int = 1):
         """`recognizer` is an ONNX file in RapidOCR's form; CheckpointError if it is missing.
 
-        The models are loaded when the first picture is read.
+        The models are loaded by `load`, or when the first picture is read.
         """
         found = importlib.util.find_spec("rapidocr")
         models = Path(found.origin).parent / "models" if found and found.origin else Path()
@@ -82,6 +87,7 @@ class TextReader:
                     f"without: --signals frames"
                 )
         self._threads = threads
+        self._is_loaded = False
 
     @cached_property
     def version(self) -> str:
@@ -93,10 +99,12 @@ class TextReader:
         return f"rapidocr {release}, {name}, rules {VERSION}"
 
     def load(self) -> None:
-        """Load the models, which `read` does otherwise; CheckpointError if they are damaged."""
+        """Load the models; CheckpointError if they are damaged."""
+        if self._is_loaded:
+            return
         try:
-            self._engine._load_det_model()
-            self._engine._load_rec_model()
+            for model in (self._engine._load_det_model(), self._engine._load_rec_model()):
+                _compile(model.session, self._threads)
         except Exception as error:  # of OpenVINO, OmegaConf or RapidOCR, by what is wrong
             reason = str(error).strip().splitlines() or [""]
             raise CheckpointError(
@@ -105,6 +113,7 @@ class TextReader:
                 f"Expected ONNX files of RapidOCR, with the characters inside. Build without: "
                 f"--signals frames"
             ) from error
+        self._is_loaded = True
 
     @cached_property
     def _engine(self) -> Any:
@@ -134,6 +143,7 @@ class TextReader:
 
         StoppedError soon after `stop`, which is called between frames, returns True.
         """
+        self.load()
         texts: list[PictureText] = []
         last: list[_Line] = []
         is_still = len(frames) <= FEW_FRAMES
@@ -184,6 +194,15 @@ def picture_to_read(image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
 
 
+def _compile(session: Any, threads: int) -> None:
+    """Compile a model of RapidOCR again, with a setting that RapidOCR does not pass on."""
+    import openvino
+
+    config = {"INFERENCE_NUM_THREADS": str(threads), "CPU_RUNTIME_CACHE_CAPACITY": str(KEPT_SHAPES)}
+    compiled = openvino.Core().compile_model(session.model, "CPU", config)
+    session.session = compiled.create_infer_request()
+
+
 def _look(crop: np.ndarray) -> np.ndarray:
     grey = Image.fromarray(crop).convert("L").resize(LINE_SHAPE[::-1], Image.Resampling.BOX)
     return np.asarray(grey, np.float32)
@@ -222,10 +241,13 @@ def _is_readable(line: _Line) -> bool:
 
 
 def _add(texts: list[PictureText], text: PictureText) -> None:
-    """Add a text, unless it is known already: then the surer reading is kept."""
+    """Add a text, unless it is known already: then the surer of two readings is kept.
+
+    The same reading stays in the frame where the text appeared.
+    """
     for number, known in enumerate(texts):
         if _similarity(known.text, text.text) >= SAME_TEXT:
-            if text.confidence > known.confidence:
+            if text.text != known.text and text.confidence > known.confidence:
                 texts[number] = text
             return
     texts.append(text)

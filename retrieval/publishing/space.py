@@ -75,6 +75,12 @@ def assemble(
         files |= _bundle_files(opened, f"index/{opened.name}")
     checkpoint, from_where = _checkpoint_files(manifest, model, torch)
     files |= checkpoint
+    if manifest.signal_facts:  # mini's text tower and reaction model read messages and names
+        mini = CHECKPOINTS / "mini"
+        files |= {
+            f"retrieval/checkpoints/mini/{p.relative_to(mini).as_posix()}": p
+            for p in _files_in(mini)
+        }
     models = model_on_hub(model or manifest.checkpoint)
     files["README.md"] = _with_front_matter(ROOT / "space" / "README.md", models, datasets)
     _refuse_secrets(files)

@@ -74,7 +74,8 @@ class Fusion:
         gifs = self._candidates(query, top_k, allowed, signals, reaction, by_word)
         scores, texts = self._by_signal(query, gifs, signals, reaction)
         total, parts = self._total(scores, kind)
-        total = total + self._by_letter(query, gifs, scores, by_word)
+        repeated = self._by_letter(query, gifs, scores, by_word)
+        total = total + repeated
         intercept = INTERCEPT + INTERCEPT_BY_SIGHT * self._signals.measured.sight
         probability = 1 / (1 + np.exp(-(SLOPE * total + intercept)))
         order = np.lexsort((gifs, -total))
@@ -83,7 +84,14 @@ class Fusion:
             groups = self._records.groups[gifs[order]]
             order = order[np.sort(np.unique(groups, return_index=True)[1])]
         if reaction is not None and kind != "rrf":
-            order = self._varied(order, gifs, probability, query)
+            is_quoted = repeated[order] >= BY_LETTER / 2
+            order = self._varied(
+                np.concatenate([order[is_quoted], order[~is_quoted]]),
+                max(1, int(is_quoted.sum())),
+                gifs,
+                probability,
+                query,
+            )
         order = order[:top_k]
         return Ranking(
             gifs[order],
@@ -93,14 +101,24 @@ class Fusion:
         )
 
     def _varied(
-        self, order: np.ndarray, gifs: np.ndarray, probability: np.ndarray, query: Query
+        self,
+        order: np.ndarray,
+        n_fixed: int,
+        gifs: np.ndarray,
+        probability: np.ndarray,
+        query: Query,
     ) -> np.ndarray:
-        """Return the order with its first places spread over the reactions called for."""
+        """Return the order with its first places spread over the reactions called for.
+
+        The first `n_fixed` stay: the best one, and those whose words the message repeats.
+        """
         assert query.reactions is not None
+        fixed, order = order[:n_fixed], order[n_fixed:]
+        covered = np.minimum(1, self._signals.kinds[gifs[fixed]] / SURE_KIND)
         first, rest = order[:VARIED_FROM].tolist(), order[VARIED_FROM:]
         expressed = np.minimum(1, self._signals.kinds[gifs[first]] / SURE_KIND)
         share = probability[first] / max(float(probability[first].max(initial=0)), 1e-9)
-        uncovered = query.reactions.copy()
+        uncovered = query.reactions * np.prod(1 - covered, axis=0)
         chosen: list[int] = []
         while first and len(chosen) < VARIED:
             value = (1 - VARIETY) * share + VARIETY * (expressed @ uncovered)
@@ -108,7 +126,7 @@ class Fusion:
             chosen.append(first.pop(best))
             uncovered = uncovered * (1 - expressed[best])
             share, expressed = np.delete(share, best), np.delete(expressed, best, axis=0)
-        return np.concatenate([np.array([*chosen, *first], np.int64), rest])
+        return np.concatenate([fixed, np.array([*chosen, *first], np.int64), rest])
 
     def _reaction(self, query: Query) -> np.ndarray | None:
         """Return every GIF's score, in standard deviations, (n,)."""

@@ -41,6 +41,9 @@ Embed = Callable[[Sequence[str]], np.ndarray]  # unit sentence embeddings, float
 Report = Callable[[str], None]
 
 
+HANDS = "abcdfghi"  # of data/messages/train_*, by category; train_e is by emoji
+
+
 @dataclass(frozen=True)
 class Answers:
     """A message and texts of GIFs (names, words, looks) that answer it."""
@@ -81,7 +84,7 @@ class ReactionCorpus:
         records = Bundle.open(starter).records
         return cls(
             tuple(sorted(load_reactions(data))),
-            [m for hand in "abcd" for m in load_messages(f"train_{hand}", data)],
+            [m for hand in HANDS for m in load_messages(f"train_{hand}", data)],
             load_messages("dev", data),
             load_messages("test", data),
             load_messages("train_e", data),
