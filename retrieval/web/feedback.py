@@ -40,7 +40,7 @@ class Vote:
     gif_id: str
     title: str
     rank: int  # from 1
-    score: float  # cosine
+    score: float  # as in Result: a probability, or the cosine of frames alone
     fits: bool
     fingerprint: str  # of the checkpoint
     bundle: str  # its name
