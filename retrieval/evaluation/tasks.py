@@ -91,7 +91,7 @@ def relevant_to(messages: Sequence[Message], records: Sequence[Record]) -> np.nd
 def evaluate_messages(
     searcher: Searcher, messages: Sequence[Message], text_only: TextEmbedder
 ) -> list[Row]:
-    """Rows for both poolings, the text-only baseline and chance."""
+    """Rows for all signals, both poolings of frames, the text-only baseline and chance."""
     question = "message → reaction"
     records = searcher.collection.records
     relevant = relevant_to(messages, records)
@@ -101,9 +101,21 @@ def evaluate_messages(
         _row(question, f"frames, {pooling}", searcher.scores(queries, pooling), relevant)
         for pooling in POOLINGS
     ]
+    if len(searcher.signals) > 1:
+        rows.insert(0, _row(question, "all signals", _fused_scores(searcher, texts), relevant))
     described = [" ".join((record.title, *record.tags)) for record in records]
     rows.append(_row(question, "text only", text_only(texts) @ text_only(described).T, relevant))
     return [*rows, _chance(question, relevant)]
+
+
+def _fused_scores(searcher: Searcher, messages: Sequence[str]) -> np.ndarray:
+    """Minus the rank of each GIF for each message, (messages, GIFs)."""
+    number = {record.id: i for i, record in enumerate(searcher.collection.records)}
+    scores = np.full((len(messages), len(number)), -np.inf)
+    for row, results in zip(scores, searcher.ask_all(messages, len(number)), strict=True):
+        for result in results:
+            row[number[result.record.id]] = -result.rank
+    return scores
 
 
 def evaluate_animations(
