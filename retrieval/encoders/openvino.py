@@ -56,6 +56,7 @@ CHUNK = 16  # pictures in a batch; with 32 the streams finish further apart
 DESCRIPTION = "encoder.json"
 WEIGHTS = "weights.bin"
 TOWERS = ("image", "text")
+FEW_TEXTS = 8  # of a query; the embeddings of the last such call are kept
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class ExportedEncoder:
         )
         self._locks = {tower: threading.Lock() for tower in TOWERS}
         self._queues: dict[str, Any] = {}  # by tower, compiled when it is first used
+        self._last_texts: tuple[tuple[str, ...], np.ndarray, np.ndarray] | None = None
         self._requested_precision = precision
 
     @property
@@ -140,8 +142,8 @@ class ExportedEncoder:
             self._queue("image", precision, STREAMS) for precision in ("float32", "bfloat16")
         )
         return measure_precision(
-            lambda pixels: _run(float32, _share(pixels)),
-            lambda pixels: _run(bfloat16, _share(pixels)),
+            lambda pixels: _run(float32, _share(pixels))[0],
+            lambda pixels: _run(bfloat16, _share(pixels))[0],
             probe_pixels(self.prepare.size, STREAMS * CHUNK),
         )
 
@@ -151,34 +153,44 @@ class ExportedEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> np.ndarray:
         """Unit embeddings of prepared pictures, float32 (n, dim)."""
-        return self._encode("image", _share(pixels))
+        if not len(pixels):
+            return np.zeros((0, self.dim), np.float32)
+        return self._infer("image", _share(pixels))[0]
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts, float32 (n, dim); cut as open_clip cuts them."""
-        starts = range(0, len(texts), BATCH_SIZE)
-        return self._encode("text", [self._tokens(texts[i : i + BATCH_SIZE]) for i in starts])
+        return self._encode_texts(texts)[0]
 
     def encode_sentences(self, texts: Sequence[str]) -> np.ndarray:
         """Unit embeddings of the texts before the projection into the pictures' space.
 
         Of mini these are all-MiniLM-L6-v2's sentence embeddings, float32 (n, 384).
         """
+        return self._encode_texts(texts)[1]
+
+    def _encode_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Both embeddings; one pass gives both, so that those of the last call are kept."""
+        key, known = tuple(texts), self._last_texts
+        if known and known[0] == key:
+            return known[1].copy(), known[2].copy()
         starts = range(0, max(1, len(texts)), BATCH_SIZE)
         inputs = [self._tokens(texts[i : i + BATCH_SIZE] or ["-"]) for i in starts]
-        rows = self._encode("text", inputs, output=1)[: len(texts)]
-        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+        rows, pooled = (found[: len(texts)] for found in self._infer("text", inputs))
+        pooled = np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), np.float32)
+        if len(key) <= FEW_TEXTS:
+            self._last_texts = key, rows.copy(), pooled.copy()
+        return rows, pooled
 
-    def _encode(self, tower: str, inputs: Sequence[np.ndarray], output: int = 0) -> np.ndarray:
-        if not inputs:
-            return np.zeros((0, self.dim), np.float32)
+    def _infer(self, tower: str, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """A tower's outputs, the rows of all inputs in order."""
         with self._locks[tower]:  # a queue has one callback, which each call replaces
             if tower not in self._queues:
                 of_tower = (self.precision, STREAMS) if tower == "image" else ("float32", 1)
                 self._queues[tower] = self._queue(tower, *of_tower)
-            rows = _run(self._queues[tower], inputs, output)
+            found = _run(self._queues[tower], inputs)
         if self._description["precision"] == "int8":  # quantised lengths are not quite one
-            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows
+            found[0] /= np.linalg.norm(found[0], axis=1, keepdims=True)
+        return found
 
     def _queue(self, tower: str, precision: str, streams: int) -> Any:
         import openvino as ov
@@ -211,18 +223,18 @@ def _share(pixels: Pixels) -> list[np.ndarray]:
     return [np.stack(batch) for batch in batches(pixels, size)]
 
 
-def _run(queue: Any, inputs: Sequence[np.ndarray], output: int = 0) -> np.ndarray:
-    """Infer all batches and return their rows in order; one caller at a time."""
-    outputs: list[np.ndarray] = [np.empty(0)] * len(inputs)
+def _run(queue: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Infer all batches; returns the rows of each output in order. One caller at a time."""
+    outputs: list[list[np.ndarray]] = [[]] * len(inputs)
 
     def keep(request: Any, number: int) -> None:
-        outputs[number] = np.array(request.get_output_tensor(output).data)
+        outputs[number] = [np.array(found.data) for found in request.output_tensors]
 
     queue.set_callback(keep)
     for number, batch in enumerate(inputs):
         queue.start_async({0: batch}, number)
     queue.wait_all()
-    return np.concatenate(outputs)
+    return [np.concatenate(rows) for rows in zip(*outputs, strict=True)]
 
 
 def pull_export(address: Address, precision: str) -> Path | None:

@@ -8,7 +8,8 @@ the exact vectors, so every score that leaves this module is exact.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,25 @@ class VectorIndex:
                 parameters = _untyped.SearchParametersPreTransform(
                     index_params=make(qb=QUERY_BITS, sel=selector, **lists)
                 )
-            scores, rows = self._index.search(query[None], n, params=parameters)
+            with _one_thread():
+                scores, rows = self._index.search(query[None], n, params=parameters)
             if nprobe >= self._lists or rows[0, -1] >= 0:
                 found = rows[0] >= 0
                 return scores[0, found], rows[0, found]
             nprobe = min(4 * nprobe, self._lists)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let FAISS use this thread alone: for one query its others gain nothing on a free machine
+    (1.3 instead of 1.2 ms, 100,000 vectors), and on a busy one they wait for each other (11 ms).
+    """
+    n_threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(n_threads)
 
 
 def map_vectors(path: Path, dim: int, dtype: Any = np.float16) -> np.ndarray:

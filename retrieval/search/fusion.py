@@ -34,7 +34,7 @@ LEARNED_BY_SIGHT = {"frames": 0.78, "words": 0.0, "names": -0.53, "reaction": 0.
 SLOPE, INTERCEPT, INTERCEPT_BY_SIGHT = 0.37, -3.7, -2.0
 # The first results cover several reactions that a message may call for: IA-Select (Agrawal et
 # al., WSDM 2009) over so many places, among so many GIFs.
-VARIED, VARIED_FROM, VARIETY = 10, 60, 0.5
+VARIED, VARIED_FROM, VARIETY = 10, 60, 0.7
 SURE_KIND = 0.25  # probability from which a GIF is taken to express a reaction
 
 

@@ -19,6 +19,7 @@ MAX_RARE, MAX_GIFS = 6, 1_000  # words that are searched for, and how many GIFs 
 LONG = 8  # trigrams of a text that a message may contain as a part
 CONTAINED = 0.9  # how alike the two are then
 _WORD = re.compile(r"[\w']+")
+_NO_LETTER = re.compile(r"[\W_]+")
 
 
 class Phrases:
@@ -114,5 +115,5 @@ def _likeness(own: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _trigrams(text: str) -> frozenset[str]:
-    letters = "".join(char for char in text.lower() if char.isalnum())
+    letters = _NO_LETTER.sub("", text.lower())
     return frozenset(letters[i : i + 3] for i in range(max(1, len(letters) - 2)))
