@@ -54,9 +54,9 @@ def render_details(result: Result, searcher: Searcher, question: str) -> None:
 
 def _render_signals(result: Result) -> None:
     """What the message calls for, and each signal's share in what speaks for the GIF."""
-    likely = {name: p for name, p in result.reactions.items() if p >= RECOGNISED}
+    likely = [(p, name) for name, p in result.reactions.items() if p >= RECOGNISED]
     if likely:
-        names = [f"{reaction_name(name)} ({p:.0%})" for name, p in likely.items()]
+        names = [f"{reaction_name(name)} ({p:.0%})" for p, name in sorted(likely, reverse=True)]
         expressed = result.signals.get("reaction", 0) > 0
         st.text(tr("recognised", reactions=" · ".join(names)))
         st.text(tr("expresses" if expressed else "expresses_not"))

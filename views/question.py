@@ -117,7 +117,7 @@ def ask_reactions(query: Query, question: Question) -> Query:
     recognised = list(query.called_for())[:MAX_CHIPS]
     message = hash((question.message, question.chat))
     only_key = f"only-{message}"
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         left = st.pills(
             tr("calls_for"),
             recognised,
