@@ -33,7 +33,8 @@ def test_a_message_brings_what_answers_it():
     assert {"😱", "😨", "😰", "😧"} & {r["emoji"] for r in results}
     assert all(Path(r["uri"]).read_bytes()[:3] == b"GIF" for r in results)
     scores = [r["score"] for r in results]
-    assert scores == sorted(scores, reverse=True)
+    # The best is first; what follows is spread over the reactions that the message may call for.
+    assert scores[0] == max(scores) and all(0 < score < 1 for score in scores)
 
 
 def test_good_news_brings_celebration_and_a_file_of_messages_answers_in_order(tmp_path: Path):

@@ -180,7 +180,7 @@ def test_what_is_no_bundle_on_the_hub_is_said(
 
 
 def test_an_exported_checkpoint_goes_up_alone_and_any_other_needs_torch(hub: HubStandIn):
-    bundle = publish(checkpoint="siglip2")
+    bundle = publish(checkpoint="siglip2", signal_facts={})
     with pytest.raises(SpaceError) as raised:
         assemble(bundle)
     assert "needs the checkpoint siglip2, which is not exported here" in str(raised.value)
@@ -206,7 +206,7 @@ def test_a_checkpoint_on_the_hub_is_fetched_there_if_it_has_an_export(
 ):
     card: dict[str, Path | bytes] = {"README.md": b"---\nlicense: mit\n---\n"}
     upload("me/clip", "model", card, message="no export")
-    bundle = publish(checkpoint="hf-hub:me/clip")
+    bundle = publish(checkpoint="hf-hub:me/clip", signal_facts={})
     with pytest.raises(SpaceError) as raised:
         assemble(bundle)
     assert "hf-hub:me/clip, which has no export in its repository or here" in str(raised.value)
@@ -228,7 +228,11 @@ def test_a_checkpoint_on_the_hub_is_fetched_there_if_it_has_an_export(
         assert space.variables["REACTION_CHECKPOINT"] == named
         assert json.loads(front_matter(space.files["README.md"])["models"]) == ["me/clip"]
         checkpoints = {name for name in space.files if name.startswith("retrieval/checkpoints")}
-        assert checkpoints == {"retrieval/checkpoints/mini/README.md"}  # the about page's
+        if where == bundle:
+            assert checkpoints == {"retrieval/checkpoints/mini/README.md"}  # the about page's
+        else:  # mini reads the messages and names of a bundle with signals
+            assert {name.split("/")[2] for name in checkpoints} == {"mini"}
+            assert "retrieval/checkpoints/mini/reactions.safetensors" in checkpoints
     assert space.files.keys() == lean | checkpoints
 
     other: dict[str, Path | bytes] = {DESCRIPTION: describe(tmp_path / "x", parent="0" * 64)}

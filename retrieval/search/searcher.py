@@ -9,7 +9,6 @@ frame).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection as Group
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,21 +19,20 @@ from typing import Protocol
 import numpy as np
 
 from retrieval.encoders import Encoder, SentenceEncoder, load_encoder, sentence_encoder
-from retrieval.errors import BundleError, MediaError, QueryError
+from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import (
-    DAMAGE,
     SIGNALS,
     Bundle,
     Catalog,
     FrameEmbeddings,
     Record,
     VectorIndex,
-    build_command,
     gif_means,
 )
 from retrieval.media import Stop, convert_media
 from retrieval.search.fusion import Fusion
+from retrieval.search.operators import apply_operators, containing
 from retrieval.search.query import (
     NEGATIVE_WEIGHT,
     Filter,
@@ -45,7 +43,7 @@ from retrieval.search.query import (
 )
 from retrieval.search.ranker import Ranker, unit
 from retrieval.search.results import FrameScore, Result
-from retrieval.signals import GifSignals, Reactions, name_of
+from retrieval.signals import Reactions, signals_of
 
 DEFAULT_TOP_K = 8
 
@@ -88,7 +86,7 @@ class Searcher:
         self._ranker = Ranker(
             collection.records, self._frames, collection.index, collection.pooling
         )
-        self._gif_signals = _signals_of(collection)
+        self._gif_signals = signals_of(collection)
         self.signals: tuple[str, ...] = ("frames",)
         if self._gif_signals:
             self.signals = tuple(collection.manifest.signals)  # type: ignore[attr-defined]
@@ -261,10 +259,11 @@ class Searcher:
         if unknown or (signals is not None and not signals):
             raise QueryError(f"Signals {unknown or 'none'}; expected some of {', '.join(SIGNALS)}.")
         keep = keep or Filter()
-        allowed = self._allowed(query, keep)
+        records = self.collection.records
+        allowed = apply_operators(query.message, keep.mask(records), records, self._gif_signals)
         least = -np.inf if keep.min_score is None else keep.min_score
         chosen = self.signals if signals is None else signals
-        if self._fusion and query.answers is not None and (signals or set(chosen) != {"frames"}):
+        if self._fusion and query.answers is not None and set(chosen) != {"frames"}:
             return self._fused(query, top_k, allowed, least, fold, chosen, fusion)
         scores, gifs = self._ranker.rank(query.vector, top_k, allowed, least, fold)
         return [
@@ -314,38 +313,11 @@ class Searcher:
             )
         return results
 
-    def _allowed(self, query: Query, keep: Filter) -> np.ndarray | None:
-        """Return which GIFs the filter and the message's operators allow, bool (n,)."""
-        allowed = keep.mask(self.collection.records)
-        message = query.message
-        if message is None or not (message.required or message.excluded):
-            return allowed
-        n = len(self.collection.records)
-        allowed = np.ones(n, bool) if allowed is None else allowed.copy()
-        for phrase in message.required:
-            mask = np.zeros(n, bool)
-            mask[self._containing(phrase)] = True
-            allowed &= mask
-        for word in message.excluded:
-            allowed[self._containing(word)] = False
-        return allowed
-
     def missing_phrases(self, query: Query) -> list[str]:
         """Return the phrases required by the message that stand nowhere in the library."""
         required = query.message.required if query.message else ()
-        return [phrase for phrase in required if not len(self._containing(phrase))]
-
-    def _containing(self, phrase: str) -> np.ndarray:
-        """Return the numbers of the GIFs whose words or name contain a phrase."""
-        if self._gif_signals:
-            return self._gif_signals.phrases.containing(phrase)
-        wanted = re.compile(rf"\b{re.escape(phrase.casefold())}\b")
-        texts = (
-            " / ".join((record.title, name_of(record), *(text.text for text in record.texts)))
-            for record in self.collection.records
-        )
-        found = [number for number, text in enumerate(texts) if wanted.search(text.casefold())]
-        return np.array(found, np.int64)
+        records, signals = self.collection.records, self._gif_signals
+        return [phrase for phrase in required if not len(containing(phrase, records, signals))]
 
     def _result(
         self, query: np.ndarray, rank: int, gif: int, score: float, folded: tuple[Record, ...]
@@ -363,22 +335,6 @@ class Searcher:
         if pooling == "mean":
             return queries @ np.concatenate(list(gif_means(vectors, self._ranker.starts))).T
         return np.maximum.reduceat(queries @ vectors.T, self._ranker.starts, axis=1)
-
-
-def _signals_of(collection: Collection) -> GifSignals | None:
-    """Open the signals of a bundle; None for other collections and bundles without.
-
-    BundleError if they are damaged.
-    """
-    if not isinstance(collection, Bundle):
-        return None
-    try:
-        return GifSignals.open(collection.path, collection.manifest.signal_facts)
-    except DAMAGE as error:
-        raise BundleError(
-            f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
-            f"{build_command(collection.path)}"
-        ) from error
 
 
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:

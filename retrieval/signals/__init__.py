@@ -10,6 +10,7 @@ from retrieval.signals.store import (
     GifSignals,
     is_current,
     known_sentences,
+    signals_of,
     write_signals,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "likeness",
     "name_of",
     "signal_weights",
+    "signals_of",
     "split_name",
     "write_signals",
 ]

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from retrieval.encoders import CHECKPOINTS, REACTIONS, Encoder, SentenceEncoder
+from retrieval.errors import BundleError
 from retrieval.hub import sha256_of
-from retrieval.library import Record, map_vectors
+from retrieval.library import DAMAGE, Bundle, Record, build_command, map_vectors
 from retrieval.signals.measure import Measured, measure, source_weights
 from retrieval.signals.names import name_of
 from retrieval.signals.phrases import FILE as PHRASES
@@ -69,6 +70,22 @@ class GifSignals:
             Measured(**facts["measured"]),
             facts,
         )
+
+
+def signals_of(collection: object) -> GifSignals | None:
+    """Open the signals of a bundle; None for other collections and bundles without.
+
+    BundleError if they are damaged.
+    """
+    if not isinstance(collection, Bundle):
+        return None
+    try:
+        return GifSignals.open(collection.path, collection.manifest.signal_facts)
+    except DAMAGE as error:
+        raise BundleError(
+            f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
+            f"{build_command(collection.path)}"
+        ) from error
 
 
 def is_current(facts: Mapping[str, Any]) -> bool:
