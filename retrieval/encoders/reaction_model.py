@@ -20,7 +20,7 @@ from retrieval.errors import CheckpointError, SourceError
 from retrieval.paths import ROOT
 
 REACTIONS = "reactions.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: training messages, whose nearest ones speak beside the head
 REACTION_TEXTS = ROOT / "data" / "reaction_texts"
 HANDS = "abcd"  # of the descriptions
 
@@ -68,8 +68,33 @@ def load_reaction_texts(
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """How the nearest training messages share in the distribution, chosen on the dev messages."""
+
+    k: int = 40
+    temperature: float = 0.05  # of their cosines
+    floor: float = 0.003  # share of a category that none of them has
+    weight: float = 1.0  # of the shares' logarithm beside the head's logits
+
+    def logits(
+        self, messages: np.ndarray, known: np.ndarray, categories: np.ndarray, n: int
+    ) -> np.ndarray:
+        """What the nearest of the `known` messages (m, 384) say of others, (n_messages, n)."""
+        k = min(self.k, len(known))
+        cosines = messages @ known.T
+        nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+        share = np.zeros((len(messages), n), np.float32)
+        rows = np.arange(len(messages))[:, None]
+        powers = np.exp((np.take_along_axis(cosines, nearest, axis=1) - 1) / self.temperature)
+        np.add.at(share, (np.broadcast_to(rows, nearest.shape), categories[nearest]), powers)
+        share /= share.sum(axis=1, keepdims=True)
+        return np.asarray(self.weight * np.log(share + self.floor), np.float32)
+
+
+@dataclass(frozen=True)
 class ReactionModel:
-    """A calibrated head over categories, two maps that bring answers near, and exemplars.
+    """A calibrated head over categories and the messages that it learned from, two maps that
+    bring answers near, and exemplars.
 
     All of it takes unit sentence embeddings, (n, 384); C is the number of categories.
     """
@@ -79,6 +104,9 @@ class ReactionModel:
     head_bias: np.ndarray  # (C,) float32
     message_map: np.ndarray  # (384, 384) float32
     text_map: np.ndarray  # (384, 384) float32
+    messages: np.ndarray  # (m, 384) float32: the training messages
+    message_categories: np.ndarray  # (m,) int16
+    neighbours: Neighbours
     exemplars: np.ndarray  # (n, 384) float32: names, words and looks of reactions
     exemplar_categories: np.ndarray  # (n,) int16: the main category of each
     text_tower: str  # SHA-256 of the text tower that it was trained on
@@ -101,6 +129,9 @@ class ReactionModel:
                 arrays["message_head.bias"],
                 arrays["answer.message"].astype(np.float32),
                 arrays["answer.text"].astype(np.float32),
+                arrays["messages.vectors"].astype(np.float32),
+                arrays["messages.category"].astype(np.int64),
+                Neighbours(**facts["neighbours"]),
                 arrays["exemplars.vectors"].astype(np.float32),
                 arrays["exemplars.category"],
                 facts["text_tower"],
@@ -114,6 +145,9 @@ class ReactionModel:
     def distribution(self, messages: np.ndarray) -> np.ndarray:
         """How likely a message calls for each category, float32 (n, C); rows sum to 1."""
         logits = messages @ self.head_weight.T + self.head_bias
+        logits += self.neighbours.logits(
+            messages, self.messages, self.message_categories, len(self.categories)
+        )
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
         shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from retrieval.encoders.reaction_model import (
     FORMAT_VERSION,
     REACTION_TEXTS,
     REACTIONS,
+    Neighbours,
     ReactionText,
     load_reaction_texts,
 )
@@ -113,7 +114,7 @@ def train_reactions(
     from safetensors.numpy import save
 
     sentences = EmbeddedTexts(embed)
-    weight, bias = fit_head(corpus, sentences, report)
+    weight, bias, neighbours = fit_head(corpus, sentences, report)
     exemplars = sentences([t.text for t in corpus.texts])
     maps = fit_maps(corpus, sentences, settings)
     report(f"answer maps fitted on {len(corpus.answers)} messages with answers")
@@ -124,10 +125,13 @@ def train_reactions(
         "text_tower": hashlib.sha256((folder / TEXT_TOWER).read_bytes()).hexdigest(),
         "seed": settings.seed,
         "data": corpus.digest(),
+        "neighbours": asdict(neighbours),
     }
     arrays = {
         "message_head.weight": weight,
         "message_head.bias": bias,
+        "messages.vectors": sentences([m.text for m in corpus.train]).astype(np.float16),
+        "messages.category": _labels(corpus.train, corpus.categories).astype(np.int16),
         "answer.message": maps[0].astype(np.float16),
         "answer.text": maps[1].astype(np.float16),
         "exemplars.vectors": exemplars.astype(np.float16),
@@ -160,9 +164,9 @@ class EmbeddedTexts:
 
 def fit_head(
     corpus: ReactionCorpus, sentences: EmbeddedTexts, report: Report
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (C, width) and bias (C,), float32: a calibrated softmax over the categories."""
-    from scipy.optimize import minimize_scalar
+) -> tuple[np.ndarray, np.ndarray, Neighbours]:
+    """Weight (C, width) and bias (C,), float32, and the part of the training messages: together
+    a calibrated softmax over the categories. The temperatures are fitted on the dev messages."""
     from sklearn.linear_model import LogisticRegression
 
     train, dev, test = (
@@ -170,17 +174,37 @@ def fit_head(
         for part in (corpus.train, corpus.dev, corpus.test)
     )
     head = LogisticRegression(C=8, max_iter=300).fit(*train)
-    if len(head.classes_) != len(corpus.categories):
+    n = len(corpus.categories)
+    if len(head.classes_) != n:
         raise SourceError("The training messages lack a category of data/reactions.json.")
+    of_head = fit_temperature(head.decision_function(dev[0]), dev[1])
+    neighbours = Neighbours()
+
+    def logits(messages: np.ndarray) -> np.ndarray:
+        nearest = neighbours.logits(messages, *train, n)
+        return np.asarray(head.decision_function(messages) / of_head + nearest)
+
+    of_both = fit_temperature(logits(dev[0]), dev[1])
+    for name, of_test in (
+        ("head alone", head.decision_function(test[0]) / of_head),
+        ("with neighbours", logits(test[0])),
+        (f"after temperature {of_both:.3f}", logits(test[0]) / of_both),
+    ):
+        report(f"test messages, {name}: {figures(of_test, test[1])}")
+    scale = of_head * of_both
+    weight, bias = head.coef_ / scale, head.intercept_ / scale
+    neighbours = replace(neighbours, weight=neighbours.weight / of_both)
+    return weight.astype(np.float32), bias.astype(np.float32), neighbours
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature with the least negative log-likelihood."""
+    from scipy.optimize import minimize_scalar
 
     def nll(log_temperature: float) -> float:
-        return _nll(head.decision_function(dev[0]) / np.exp(log_temperature), dev[1])
+        return _nll(logits / np.exp(log_temperature), labels)
 
-    temperature = float(np.exp(minimize_scalar(nll, bounds=(-2, 2), method="bounded").x))
-    for name, scale in (("before", 1.0), (f"after temperature {temperature:.3f}", temperature)):
-        report(f"head on test, {name}: {figures(head.decision_function(test[0]) / scale, test[1])}")
-    weight, bias = head.coef_ / temperature, head.intercept_ / temperature
-    return weight.astype(np.float32), bias.astype(np.float32)
+    return float(np.exp(minimize_scalar(nll, bounds=(-2, 2), method="bounded").x))
 
 
 def fit_maps(
