@@ -315,3 +315,9 @@ def test_command_reads_words_by_default(tmp_path: Path):
     assert json.loads(done.stdout)["words"]["texts"] == 1
     assert texts_of(tmp_path / "b") == {"a": [("good night", 0, 0)]}
     assert Bundle.open(tmp_path / "b").manifest.signals == ["frames", "words", "names", "reaction"]
+
+
+def test_korean_in_a_picture_is_read():
+    picture = Image.open(Path(__file__).parent / "support" / "korean.png").convert("RGB")
+    texts = TextReader().read([(0, 0, picture_to_read(picture))])
+    assert ["".join(text.text.split()) for text in texts] == ["축하합니다"]

@@ -111,8 +111,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--ocr-model",
         type=Path,
         metavar="FILE.onnx",
-        help="another recogniser of words, such as PP-OCRv5's for Korean; the one that is "
-        "included reads Latin, Greek, Chinese and Japanese letters",
+        help="another recogniser of words, such as PP-OCRv5's for Cyrillic; those that are "
+        "included read Latin, Greek, Chinese, Japanese and Korean",
     )
     add("--index-kind", choices=("auto", *KINDS), default="auto", help="auto: by size")
     add(

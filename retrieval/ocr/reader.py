@@ -3,8 +3,9 @@
 Text is located in a small version of each frame, which costs a few milliseconds where there
 is none. Lines that look as they did in the frame before are not recognised again, and what
 stays for several frames is reported once. RapidOCR's models (PP-OCRv6 small, Apache-2.0) come
-in its wheel: they read Latin, Greek, Chinese and Japanese, but no Korean, Cyrillic or Arabic.
-Another recogniser, such as PP-OCRv5's for Korean, can be named by its file.
+in its wheel: they read Latin, Greek, Chinese and Japanese. Lines of which they are unsure are
+read again as Korean (retrieval.ocr.korean). For Cyrillic, Arabic and others a recogniser can be
+named by its file.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from PIL import Image
 from retrieval.errors import CheckpointError, StoppedError
 from retrieval.hub import sha256_of
 from retrieval.media import PictureText, Stop
+from retrieval.ocr.korean import KoreanReader
 
-VERSION = 2  # of this module's rules; readings of another version are not reused
+VERSION = 3  # of this module's rules; readings of another version are not reused
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNIZER = "PP-OCRv6_rec_small.onnx"
 
@@ -42,6 +44,7 @@ FEW_FRAMES = 2  # a file with at most so many distinct frames is read like a sti
 KEPT_SHAPES = 100
 
 MIN_CONFIDENCE = 0.6
+UNSURE = 0.9  # below which a line may be Korean
 # Of lines with fewer letters than FEW_LETTERS: shapes in drawings pass for "oo" and "CC".
 SHORT_CONFIDENCE, FEW_LETTERS = 0.95, 4
 MAX_LINES = 24  # a frame; a page of a comic has more
@@ -87,6 +90,9 @@ class TextReader:
                     f"without: --signals frames"
                 )
         self._threads = threads
+        release = "" if recognizer else KoreanReader.release()
+        self._korean = KoreanReader() if release else None
+        self._korean_release = f", tesserocr {release}" if release else ""
         self._is_loaded = False
 
     @cached_property
@@ -96,7 +102,7 @@ class TextReader:
         name = self._recognizer.name
         if name != RECOGNIZER:
             name += f" {sha256_of(self._recognizer)[:12]}"
-        return f"rapidocr {release}, {name}, rules {VERSION}"
+        return f"rapidocr {release}, {name}{self._korean_release}, rules {VERSION}"
 
     def load(self) -> None:
         """Load the models; CheckpointError if they are damaged."""
@@ -183,6 +189,10 @@ class TextReader:
             read = self._engine.recognize_txt([line.crop for line in unread])
             for line, text, confidence in zip(unread, read.txts, read.scores, strict=True):
                 line.text, line.confidence = str(text).strip(), float(confidence)
+                if self._korean and line.confidence < UNSURE:
+                    korean, sure = self._korean.read(line.crop)
+                    if sure >= MIN_CONFIDENCE:
+                        line.text, line.confidence = korean, max(sure, SHORT_CONFIDENCE)
         return lines
 
 
