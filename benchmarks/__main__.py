@@ -15,8 +15,8 @@ search      a search as the page calls it, with filter and folding, over a milli
             files
 index       build time, memory, recall and speed of each kind of index on synthetic
             libraries; a million vectors take six minutes and 3 GB of temporary files
-signals     a message by all signals, encoding included, over the starter or, with --gifs, over
-            a synthetic library; 100,000 GIFs take five minutes
+signals     a message by all signals, encoding included, over a synthetic library of 100,000
+            GIFs (--gifs); a minute
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
             messages whose answers were held out; needs the extra [train]; five minutes
 """
@@ -38,7 +38,7 @@ from retrieval.cli.console import parser_for, run
 from retrieval.evaluation import load_messages
 from retrieval.library import MEDIA
 from retrieval.paths import ROOT, STARTER
-from retrieval.search import Searcher
+from retrieval.search import Searcher, Term
 
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
@@ -78,7 +78,7 @@ def main() -> None:
         measure_search(args.gifs or 125_000, args.dim)
         return
     if args.what == "signals":
-        measure_signals(args.gifs)
+        measure_signals(args.gifs or 100_000)
         return
     if args.what == "answers":
         from benchmarks.answers import measure_answers  # torch, which the others do without
@@ -105,9 +105,9 @@ def time_queries(index: Path) -> None:
     encode_ms, search_ms = [], []
     for message in messages[:20] + messages:  # the first twenty warm up
         start = time.perf_counter()
-        vector = searcher.encoder.encode_text([message])[0]
+        query = searcher.understand([Term(message)])
         encoded = time.perf_counter()
-        searcher.search(vector, PAGE_TOP_K, fold=True, keep=PAGE_FILTER)
+        searcher.search(query, PAGE_TOP_K, fold=True, keep=PAGE_FILTER)
         encode_ms.append(1000 * (encoded - start))
         search_ms.append(1000 * (time.perf_counter() - encoded))
     encode, search = np.array(encode_ms[20:]), np.array(search_ms[20:])

@@ -36,9 +36,6 @@ WITH_WORDS = 0.75  # share of GIFs with words in the picture, as in real collect
 
 def measure_signals(n_gifs: int) -> None:
     """Print the times of `understand` and `search`, of all messages of the test set."""
-    if not n_gifs:
-        _measure(STARTER)
-        return
     with tempfile.TemporaryDirectory() as name:
         bundle = Path(name) / "bundle"
         alone(_write, bundle, n_gifs)

@@ -12,10 +12,8 @@ from conftest import save_heavy_gif
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from retrieval.paths import ROOT
-from tests.support.browser import chromium
+from tests.support.browser import ARTIFACTS, chromium, visit
 from tests.support.server import serving
-
-ARTIFACTS = ROOT / "artifacts"
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +30,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    width = request.param
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
-    page.goto(address)
-    ARTIFACTS.mkdir(exist_ok=True)
-    yield page
-    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png", full_page=True)
-    page.close()
+    with visit(browser, address, request.param, request.node.name) as page:
+        yield page
 
 
 def pictures(page: Page) -> Locator:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium
+from tests.support.browser import chromium, visit
 from tests.support.server import serving
 from tests.support.signal_bundle import build_signal_bundle
-from tests.test_browser import ARTIFACTS, ask, pictures, titles
+from tests.test_browser import ask, pictures, titles
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +27,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": request.param, "height": 900})
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
-    page.goto(f"{address}?fold=false")
-    ARTIFACTS.mkdir(exist_ok=True)
-    yield page
-    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png", full_page=True)
-    page.close()
+    with visit(browser, f"{address}?fold=false", request.param, request.node.name) as page:
+        yield page
 
 
 def test_turning_a_chip_off_changes_the_results(page: Page):

@@ -76,12 +76,11 @@ class Fusion:
         total, parts = self._total(scores, kind)
         repeated = self._by_letter(query, gifs, scores, by_word)
         total = total + repeated
-        for name in ("names", "words"):  # where it says so: by words, if the GIF has any
-            if name in parts:
-                there = ~np.isnan(parts[name]) & (
-                    (name == "words") | np.isnan(parts.get("words", np.full(len(gifs), np.nan)))
-                )
-                parts[name] = parts[name] + np.where(there, repeated, 0)
+        has_words = ~np.isnan(parts.get("words", np.full(len(gifs), np.nan)))
+        if "words" in parts:  # what is repeated counts for them, or for the name if there are none
+            parts["words"] = parts["words"] + repeated
+        if "names" in parts:
+            parts["names"] = parts["names"] + np.where(has_words, 0, repeated)
         intercept = INTERCEPT + INTERCEPT_BY_SIGHT * self._signals.measured.sight
         probability = 1 / (1 + np.exp(-(SLOPE * total + intercept)))
         order = np.lexsort((gifs, -total))

@@ -87,9 +87,7 @@ class Searcher:
             collection.records, self._frames, collection.index, collection.pooling
         )
         self._gif_signals = signals_of(collection)
-        self.signals: tuple[str, ...] = ("frames",)
-        if self._gif_signals:
-            self.signals = tuple(collection.manifest.signals)  # type: ignore[attr-defined]
+        self.signals = self._gif_signals.signals if self._gif_signals else ("frames",)
 
     @classmethod
     def open(
@@ -150,17 +148,18 @@ class Searcher:
 
     def understand(self, terms: Sequence[Term]) -> Query:
         """Return what the terms of a query ask for, in the space of every signal."""
-        parsed = [
-            Term(Message.parse(term.content).text, term.weight)
-            if isinstance(term.content, str)
-            else term
-            for term in terms
-        ]
+        parsed, said, messages = list[Term](), list[Term](), list[Message]()
+        for term in terms:
+            if isinstance(term.content, str):
+                message = Message.parse(term.content)
+                if term.weight > 0:
+                    messages.append(message)
+                term = Term(message.text, term.weight)
+                said.append(term)
+            parsed.append(term)
         vector = self.embed(parsed)
-        texts = [term for term in terms if isinstance(term.content, str) and term.weight > 0]
-        if not texts:
+        if not messages:
             return Query(vector)
-        messages = [Message.parse(str(term.content)) for term in texts]
         whole = Message(
             " ".join(message.text for message in messages),
             tuple(phrase for message in messages for phrase in message.required),
@@ -168,7 +167,6 @@ class Searcher:
         )
         if not self._gif_signals:
             return Query(vector, whole)
-        said = [term for term in parsed if isinstance(term.content, str)]
         rows = self._sentences.encode_sentences([str(term.content) for term in said])
         weights = np.array([term.weight for term in said], np.float32)
         sentence = weights @ rows

@@ -52,9 +52,10 @@ class Reactions:
         In standard deviations over these texts, or over exemplars if they are too few.
         """
         found = self._nearest(sentences)
-        mean, deviation = self._reference
         if len(found) >= MIN_FOR_STATISTICS:
             mean, deviation = found.mean(axis=0), found.std(axis=0)
+        else:
+            mean, deviation = self._reference
         return np.asarray((found - mean) / np.maximum(deviation, 1e-6), np.float32)
 
     def _nearest(self, sentences: np.ndarray) -> np.ndarray:

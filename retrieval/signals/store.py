@@ -9,7 +9,8 @@ signals/texts.sqlite       names and words by letter
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from retrieval.signals.text_vectors import (
     write_text_vectors,
 )
 
-SIGNALS_FOLDER = FOLDER = "signals"
-SENTENCES = (f"{FOLDER}/names.f16", f"{FOLDER}/words.f16")
+SIGNALS_FOLDER = "signals"
+SENTENCES = (f"{SIGNALS_FOLDER}/names.f16", f"{SIGNALS_FOLDER}/words.f16")
 VERSION = 2  # of these files and of the rules that make them
 
 
@@ -46,10 +47,12 @@ class GifSignals:
     phrases: Phrases
     frames: np.ndarray  # mean and covariance of the GIFs' mean embeddings, (dim + 1, dim)
     measured: Measured
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    signals: tuple[str, ...]  # that the bundle was built with
 
     @classmethod
-    def open(cls, bundle: Path, facts: Mapping[str, Any]) -> GifSignals | None:
+    def open(
+        cls, bundle: Path, facts: Mapping[str, Any], signals: Sequence[str]
+    ) -> GifSignals | None:
         """Open the signals that a manifest's `signal_facts` describe.
 
         None if there are none, or if another version of this program made them: search goes by
@@ -57,7 +60,7 @@ class GifSignals:
         """
         if not is_current(facts):
             return None
-        folder = bundle / FOLDER
+        folder = bundle / SIGNALS_FOLDER
         with np.load(folder / "statistics.npz") as stored:
             statistics = {name: stored[name] for name in stored.files}
         kinds = np.asarray(map_vectors(folder / "kinds.f16", facts["n_kinds"]), np.float32)
@@ -68,7 +71,7 @@ class GifSignals:
             Phrases(folder / PHRASES),
             statistics["frames"],
             Measured(**facts["measured"]),
-            facts,
+            tuple(signals),
         )
 
 
@@ -80,7 +83,8 @@ def signals_of(collection: object) -> GifSignals | None:
     if not isinstance(collection, Bundle):
         return None
     try:
-        return GifSignals.open(collection.path, collection.manifest.signal_facts)
+        manifest = collection.manifest
+        return GifSignals.open(collection.path, manifest.signal_facts, manifest.signals)
     except DAMAGE as error:
         raise BundleError(
             f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
@@ -93,6 +97,7 @@ def is_current(facts: Mapping[str, Any]) -> bool:
     return bool(facts) and facts.get("version") == _version()
 
 
+@cache  # the file is 12 MB
 def _version() -> str:
     return f"{VERSION}-{sha256_of(CHECKPOINTS / 'mini' / REACTIONS)[:16]}"
 
@@ -111,7 +116,7 @@ def write_signals(
     `known` are embeddings of texts from an earlier build (`known_sentences`). Returns what the
     manifest says about them.
     """
-    folder = bundle / FOLDER
+    folder = bundle / SIGNALS_FOLDER
     folder.mkdir()
     model = Reactions.load()
     embed = _Embedded(sentences, known)
@@ -161,7 +166,7 @@ def known_sentences(
         "words": [text.text for record in records for text in record.texts],
     }
     for kind, of_kind in texts.items():
-        vectors = np.fromfile(bundle / FOLDER / f"{kind}.f16", np.float16)
+        vectors = np.fromfile(bundle / SIGNALS_FOLDER / f"{kind}.f16", np.float16)
         if len(vectors) == len(of_kind) * SENTENCE_DIM:
             found.update(zip(of_kind, vectors.reshape(-1, SENTENCE_DIM), strict=True))
     return found
