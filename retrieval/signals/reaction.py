@@ -61,9 +61,10 @@ class Reactions:
     def _nearest(self, sentences: np.ndarray) -> np.ndarray:
         """Return the mean cosine to the nearest exemplars of each category, (n, 43)."""
         starts = np.searchsorted(self._category, np.arange(len(self.categories)))
+        exemplars = self._exemplars.astype(np.float32)
         found = np.empty((len(sentences), len(self.categories)), np.float32)
         for at in range(0, len(sentences), 1024):
-            similar = np.asarray(sentences[at : at + 1024], np.float32) @ self._exemplars.T
+            similar = np.asarray(sentences[at : at + 1024], np.float32) @ exemplars.T
             for category, block in enumerate(np.split(similar, starts[1:], axis=1)):
                 best = np.partition(block, -NEAREST, axis=1)[:, -NEAREST:]
                 found[at : at + 1024, category] = best.mean(axis=1)
