@@ -107,9 +107,7 @@ class ReactionModel:
     messages: np.ndarray  # (m, 384) float32: the training messages
     message_categories: np.ndarray  # (m,) int16
     neighbours: Neighbours
-    exemplars: (
-        np.ndarray
-    )  # (n, 384) float16, as only builds use them: names, words and looks of reactions
+    exemplars: np.ndarray  # (n, 384) float16, for builds: names, words and looks of reactions
     exemplar_categories: np.ndarray  # (n,) int16: the main category of each
     text_tower: str  # SHA-256 of the text tower that it was trained on
 
