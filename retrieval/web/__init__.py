@@ -1,6 +1,6 @@
 """The web page's logic, without Streamlit."""
 
-from retrieval.web.catalog import filter_choices
+from retrieval.web.catalog import filter_choices, library_catalog
 from retrieval.web.feedback import (
     Summary,
     Tally,
@@ -28,7 +28,7 @@ from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import Uploads, embed_upload, read_uploads
-from retrieval.web.visitors import without_paths
+from retrieval.web.visitors import visible, without_paths
 
 __all__ = [
     "GIF_ROUTE",
@@ -49,6 +49,7 @@ __all__ = [
     "embed_upload",
     "filter_choices",
     "find_file",
+    "library_catalog",
     "loading",
     "media_file",
     "near_duplicates",
@@ -62,5 +63,6 @@ __all__ = [
     "summarize",
     "timestamp",
     "translate",
+    "visible",
     "without_paths",
 ]
