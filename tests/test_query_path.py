@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from views.question import Question, understand_question
 
 from retrieval.paths import PACKAGE, ROOT
 from retrieval.search import Filter, Searcher
@@ -13,7 +14,6 @@ from retrieval.search.fusion import Fusion
 from retrieval.search.ranker import Ranker
 from retrieval.web.loader import OneThreadEncoder
 from tests.support.signal_bundle import build_signal_bundle
-from views.question import Question, understand_question
 
 Functions = set[tuple[str, str]]
 

@@ -12,8 +12,16 @@ from retrieval.web.feedback import (
     summarize,
     timestamp,
 )
+from retrieval.web.frontend import (
+    FRONTEND_ROUTE,
+    StartEarly,
+    frontend_folder,
+    frontend_module,
+    frontend_version,
+)
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import near_duplicates, project, sample_of
+from retrieval.web.page import EXAMPLES, OPENING, page_config
 from retrieval.web.routes import (
     GIF_ROUTE,
     STILL_ROUTE,
@@ -31,13 +39,17 @@ from retrieval.web.uploads import Uploads, embed_upload, read_uploads
 from retrieval.web.visitors import visible, without_paths
 
 __all__ = [
+    "EXAMPLES",
+    "FRONTEND_ROUTE",
     "GIF_ROUTE",
     "LANGUAGES",
+    "OPENING",
     "STILL_ROUTE",
     "Job",
     "Loading",
     "MediaFile",
     "Settings",
+    "StartEarly",
     "Stills",
     "Summary",
     "Tally",
@@ -49,10 +61,14 @@ __all__ = [
     "embed_upload",
     "filter_choices",
     "find_file",
+    "frontend_folder",
+    "frontend_module",
+    "frontend_version",
     "library_catalog",
     "loading",
     "media_file",
     "near_duplicates",
+    "page_config",
     "png_of",
     "project",
     "question_as_text",

@@ -1,7 +1,7 @@
 """The page's JavaScript: where a browser gets it, and the part that starts before Streamlit.
 
-The modules in frontend/ are served as they are, below an address that contains the hash of
-them all, so that a browser may keep them for good. `StartEarly` writes a few lines into the
+The modules in frontend/ are served below an address that contains the hash of them all, so that
+a browser may keep them for good. `StartEarly` writes a few lines into the
 HTML of the search page: the picker is then on the screen while Streamlit still starts, which
 takes a second and more, and moves into its place among Streamlit's elements afterwards.
 """
@@ -12,15 +12,20 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from urllib.parse import parse_qs
+from html import escape
+from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.paths import ROOT
+from retrieval.web.modules import join_modules
 
 FRONTEND = ROOT / "frontend"
 FRONTEND_ROUTE = "/frontend"
+ENTRIES = ("search",)  # modules of pages
 EARLY_PAGES = ("/", "")  # the search page
+PRELOADED = 12  # pictures of the first answer that a browser fetches before all else
 
 
 @cache
@@ -38,6 +43,14 @@ def frontend_folder() -> str:
     return f"{FRONTEND_ROUTE[1:]}/{frontend_version()}"
 
 
+@cache
+def frontend_module(entry: str) -> str:
+    """A page's module with all that it imports. ValueError unless it is one of ENTRIES."""
+    if entry not in ENTRIES:
+        raise ValueError(f"{entry!r} is no module of a page; expected one of {', '.join(ENTRIES)}.")
+    return join_modules(FRONTEND, entry)
+
+
 def as_script(value: object) -> str:
     """JSON that can stand inside of a <script> element.
 
@@ -48,10 +61,13 @@ def as_script(value: object) -> str:
 
 
 class StartEarly:
-    """Adds the picker's configuration and first module to the HTML of the search page."""
+    """Adds the picker's configuration and module to the HTML of the search page."""
 
-    def __init__(self, app: ASGIApp, config: Callable[[str], Mapping[str, object]]):
-        """`config` returns the page's configuration in a language ("" for the default)."""
+    def __init__(self, app: ASGIApp, config: Callable[[str], Mapping[str, Any]]):
+        """`config` returns the page's configuration for the query string of its address.
+
+        Its `first["answer"]["gifs"]`, if it has a first answer, name pictures to fetch early.
+        """
         self._app, self._config = app, config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +79,7 @@ class StartEarly:
         if not is_page:
             await self._app(scope, receive, send)
             return
-        (language,) = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[:1]
+        head = await run_in_threadpool(self._head, scope["query_string"].decode("latin-1"))
         # Streamlit's own answer has to be whole and not compressed to be written into.
         headers = [h for h in scope["headers"] if h[0] not in (b"accept-encoding", b"range")]
         scope = {**scope, "headers": headers}
@@ -78,7 +94,7 @@ class StartEarly:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            content = body.replace(b"</head>", self._head(language).encode() + b"</head>", 1)
+            content = body.replace(b"<head>", b"<head>" + head.encode(), 1)
             kept = [
                 (name, value)
                 for name, value in start["headers"]
@@ -90,12 +106,19 @@ class StartEarly:
 
         await self._app(scope, receive, add)
 
-    def _head(self, language: str) -> str:
-        folder = frontend_folder()
-        modules = sorted(path.name for path in FRONTEND.glob("*.js"))
-        preloads = "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules)
+    def _head(self, query_string: str) -> str:
+        config = self._config(query_string)
+        module = f"{frontend_folder()}/search.js"
+        first = config.get("first")
+        pictures = [gif["preview"] for gif in first["answer"]["gifs"]] if first else []
+        preloads = "".join(
+            f'<link rel="preload" as="image" fetchpriority="high" href="{escape(picture)}">'
+            for picture in pictures[:PRELOADED]
+            if picture
+        )
         return (
-            f'<script type="application/json" id="reaction-config">'
-            f"{as_script(self._config(language))}</script>"
-            f'{preloads}<script type="module" src="{folder}/early.js"></script>'
+            '<meta charset="UTF-8">'
+            # Without async it would run after Streamlit's modules, which come later in the page.
+            f'<script type="module" async fetchpriority="high" src="{module}"></script>{preloads}'
+            f'<script type="application/json" id="reaction-config">{as_script(config)}</script>'
         )

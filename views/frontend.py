@@ -1,0 +1,23 @@
+"""Mount the modules of frontend/ as Streamlit components."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+# Streamlit runs this again whenever the script has run, and what it returns when the page is left.
+_LOADER = """
+const modules = new Map();
+export default function ({parentElement, data}) {
+  const address = new URL(`${data.base}${data.frontend}/${data.module}`, location.origin).href;
+  let leave = null, isLeft = false;
+  import(address).then((module) => { if (!isLeft) leave = module.mount(parentElement, data); });
+  return () => { isLeft = true; leave?.(); };
+}
+"""
+
+
+def mount(module: str, config: Mapping[str, object]) -> None:
+    """Render frontend/MODULE here; it exports mount(element, config), which returns its end."""
+    name = module.removesuffix(".js")
+    component = st.components.v2.component(f"reaction_{name}", html="<div></div>", js=_LOADER)
+    component(key=name, data={**config, "module": module}, isolate_styles=False)
