@@ -1,5 +1,12 @@
 """The web page's logic, without Streamlit."""
 
+from retrieval.web.addresses import (
+    GIF_ROUTE,
+    RENDITION_ROUTE,
+    STILL_ROUTE,
+    rendition_url,
+    still_url,
+)
 from retrieval.web.catalog import filter_choices, library_catalog
 from retrieval.web.feedback import (
     Summary,
@@ -13,25 +20,14 @@ from retrieval.web.feedback import (
     timestamp,
 )
 from retrieval.web.frontend import (
-    FRONTEND_ROUTE,
     StartEarly,
     frontend_folder,
-    frontend_module,
-    frontend_version,
+    frontend_route,
 )
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import near_duplicates, project, sample_of
 from retrieval.web.page import EXAMPLES, OPENING, page_config
-from retrieval.web.routes import (
-    GIF_ROUTE,
-    STILL_ROUTE,
-    MediaFile,
-    Stills,
-    check_frame,
-    find_file,
-    media_file,
-    png_of,
-)
+from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
@@ -40,17 +36,16 @@ from retrieval.web.visitors import visible, without_paths
 
 __all__ = [
     "EXAMPLES",
-    "FRONTEND_ROUTE",
     "GIF_ROUTE",
     "LANGUAGES",
     "OPENING",
+    "RENDITION_ROUTE",
     "STILL_ROUTE",
     "Job",
     "Loading",
     "MediaFile",
     "Settings",
     "StartEarly",
-    "Stills",
     "Summary",
     "Tally",
     "Uploads",
@@ -62,8 +57,7 @@ __all__ = [
     "filter_choices",
     "find_file",
     "frontend_folder",
-    "frontend_module",
-    "frontend_version",
+    "frontend_route",
     "library_catalog",
     "loading",
     "media_file",
@@ -74,8 +68,10 @@ __all__ = [
     "question_as_text",
     "read_uploads",
     "read_votes",
+    "rendition_url",
     "sample_of",
     "save_vote",
+    "still_url",
     "summarize",
     "timestamp",
     "translate",

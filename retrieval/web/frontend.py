@@ -16,6 +16,9 @@ from html import escape
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.paths import ROOT
@@ -49,6 +52,21 @@ def frontend_module(entry: str) -> str:
     if entry not in ENTRIES:
         raise ValueError(f"{entry!r} is no module of a page; expected one of {', '.join(ENTRIES)}.")
     return join_modules(FRONTEND, entry)
+
+
+def frontend_route() -> Route:
+    """The route of the modules, /frontend/VERSION/ENTRY.js."""
+    return Route(f"{FRONTEND_ROUTE}/{frontend_version()}/{{entry}}.js", serve_module)
+
+
+def serve_module(request: Request) -> Response:
+    """A page's module; 404 if there is none of this name."""
+    try:
+        source = frontend_module(request.path_params["entry"])
+    except ValueError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}  # the address has the hash
+    return Response(source, media_type="text/javascript", headers=headers)
 
 
 def as_script(value: object) -> str:
