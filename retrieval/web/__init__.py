@@ -7,6 +7,8 @@ from retrieval.web.addresses import (
     rendition_url,
     still_url,
 )
+from retrieval.web.advice import EXAMPLES, Advice, advise, examples_for
+from retrieval.web.cards import Card, checkpoint_card, describe_loaded, library_card
 from retrieval.web.catalog import filter_choices, library_catalog
 from retrieval.web.feedback import (
     Summary,
@@ -24,12 +26,13 @@ from retrieval.web.frontend import (
     frontend_folder,
     frontend_route,
 )
+from retrieval.web.languages import recognise_language
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import near_duplicates, project, sample_of
-from retrieval.web.page import EXAMPLES, OPENING, page_config
+from retrieval.web.page import OPENING, page_config
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.settings import Settings, current_settings
-from retrieval.web.translations import LANGUAGES, translate
+from retrieval.web.translations import LANGUAGES, Sentence, TextKey, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import Uploads, embed_upload, read_uploads
 from retrieval.web.visitors import visible, without_paths
@@ -41,23 +44,32 @@ __all__ = [
     "OPENING",
     "RENDITION_ROUTE",
     "STILL_ROUTE",
+    "Advice",
+    "Card",
     "Job",
     "Loading",
     "MediaFile",
+    "Sentence",
     "Settings",
     "StartEarly",
     "Summary",
     "Tally",
+    "TextKey",
     "Uploads",
     "Vote",
     "VoteLog",
+    "advise",
     "check_frame",
+    "checkpoint_card",
     "current_settings",
+    "describe_loaded",
     "embed_upload",
+    "examples_for",
     "filter_choices",
     "find_file",
     "frontend_folder",
     "frontend_route",
+    "library_card",
     "library_catalog",
     "loading",
     "media_file",
@@ -68,6 +80,7 @@ __all__ = [
     "question_as_text",
     "read_uploads",
     "read_votes",
+    "recognise_language",
     "rendition_url",
     "sample_of",
     "save_vote",
