@@ -43,5 +43,5 @@ def narrowed(
     if allowed is not None:
         order = order[allowed[order]]
     if fold:
-        order = order[np.sort(np.unique(records.groups[order], return_index=True)[1])]
+        order = order[records.one_of_each_group(order)]
     return order
