@@ -27,13 +27,24 @@ from retrieval.web.routes import (
 from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
-from retrieval.web.uploads import Uploads, embed_upload, read_uploads
+from retrieval.web.uploads import (
+    UPLOAD_LIMITS,
+    EmbeddedFile,
+    Uploads,
+    check_uploads,
+    collect,
+    embed_file,
+    embed_upload,
+    read_uploads,
+)
 from retrieval.web.visitors import visible, without_paths
 
 __all__ = [
     "GIF_ROUTE",
     "LANGUAGES",
     "STILL_ROUTE",
+    "UPLOAD_LIMITS",
+    "EmbeddedFile",
     "Job",
     "Loading",
     "MediaFile",
@@ -45,7 +56,10 @@ __all__ = [
     "Vote",
     "VoteLog",
     "check_frame",
+    "check_uploads",
+    "collect",
     "current_settings",
+    "embed_file",
     "embed_upload",
     "filter_choices",
     "find_file",
