@@ -10,10 +10,10 @@ export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
  * With `moving` false it shows one frame; `setMoving` changes that.
  */
 export function picture(gif, source, { size = "preview", moving = true, alt = gif.title, eager = false } = {}) {
-  if (gif.blob?.type.startsWith("video/")) return film(gif, moving);
+  if (gif.film && (gif.blob || gif.is_web)) return film(gif, source, moving);
   const image = el("img", { alt, decoding: "async", loading: eager ? "eager" : "lazy", draggable: true });
   image.setMoving = (isMoving) => {
-    const still = size === "thumb" && gif.still ? gif.still.replace(/\/\d+\.webp$/, "/100.webp") : gif.still;
+    const still = gif.is_web ? null : stillOf(gif, size);
     const address = gif.blob ? blobAddress(gif) : source.address((!isMoving && still) || gif[size] || gif.file);
     const frozen = image.frozen;
     if (image.src !== address) image.src = address;
@@ -28,8 +28,15 @@ export function picture(gif, source, { size = "preview", moving = true, alt = gi
   return image;
 }
 
-function film(gif, moving) {
-  const video = el("video", { src: blobAddress(gif), muted: true, loop: true, playsInline: true, preload: "auto" });
+// The still of a card, or its small sister for a thumbnail.
+function stillOf(gif, size) {
+  return size === "thumb" ? gif.still?.replace(/\/\d+\.webp$/, "/100.webp") : gif.still;
+}
+
+// A film that this server has no rendition of: the visitor's own, or one on another site.
+function film(gif, source, moving) {
+  const address = gif.blob ? blobAddress(gif) : source.address(gif.file);
+  const video = el("video", { src: address, muted: true, loop: true, playsInline: true, preload: "auto" });
   video.setAttribute("aria-label", gif.title);
   video.setMoving = (isMoving) => (isMoving ? video.play().catch(() => {}) : video.pause());
   video.setMoving(moving);

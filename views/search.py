@@ -2,12 +2,15 @@
 
 import streamlit as st
 
-from retrieval.web import page_config
+from retrieval.web import loading, page_config
+from views.common import page_settings
 from views.frontend import mount
 
 
 def page() -> None:
-    mount("search.js", page_config(st.session_state.lang))
+    settings = page_settings()
+    searcher = loading(settings.index, settings.checkpoint).searcher
+    mount("search.js", page_config(st.session_state.lang, searcher))
 
 
 page()

@@ -19,7 +19,7 @@ from retrieval.api.questions import (
     with_chosen_reactions,
 )
 from retrieval.search import Filter, Query, Result, Searcher
-from retrieval.web import translate
+from retrieval.web import advise, translate
 
 MAX_CHIPS = 4  # recognised reactions that are offered to be turned off
 PHRASE_CHARS = 60  # of a quoted phrase that a sentence repeats
@@ -109,7 +109,10 @@ def gif_of(searcher: Searcher, gif_id: str) -> dict[str, Any]:
 
 def notes_for(question: Question, query: Query | None, searcher: Searcher) -> Sequence[str]:
     """Advice on the question, one sentence each, in the visitor's language."""
-    return []
+    said = " ".join([question.message, question.chat])
+    by_frames = bool(question.like or question.picture or question.mine)
+    advice = advise(said, searcher, by_frames=by_frames)
+    return [translate(question.language, each.key, **each.values) for each in advice]
 
 
 def _browse(question: Question, searcher: Searcher) -> tuple[list[Result], Sequence[str]]:

@@ -34,8 +34,9 @@ def page_start(query_string: str) -> dict[str, Any]:
         asked.append(("q", OPENING))
     asked = [(name, value) for name, value in asked if value]
     asked += [("limit", str(DEFAULT_LIMIT)), ("lang", language)]
-    first = None
+    first = searcher = None
     with suppress(ProblemError, RetrievalError, OSError):
-        found = answer(parse_question(QueryParams(asked)), current_searcher(language))
+        searcher = current_searcher(language)
+        found = answer(parse_question(QueryParams(asked)), searcher)
         first = {"asked": urlencode(asked), "answer": found}
-    return {**page_config(language), "first": first}
+    return {**page_config(language, searcher), "first": first}

@@ -18,7 +18,7 @@ from retrieval.errors import MediaError
 from retrieval.library import Bundle, Record, is_web_address
 from retrieval.media import PictureText
 from retrieval.search import RECOGNISED, Result, Searcher
-from retrieval.web import GIF_ROUTE, STILL_ROUTE, media_file
+from retrieval.web import GIF_ROUTE, media_file, rendition_url, still_url
 
 TITLE_CHARS = 1_000
 CARD_WIDTH, THUMB_WIDTH = 200, 100  # pixels
@@ -36,14 +36,6 @@ class Media:
     suffix: str = ""
     size_bytes: int | None = None
     is_web: bool = False
-
-
-def rendition_url(gif_id: str, width: int) -> str:
-    return f"rendition/{gif_id}/{width}.webp"
-
-
-def still_url(gif_id: str, frame: int, width: int) -> str:
-    return f"{STILL_ROUTE[1:]}/{gif_id}/{frame}/{width}.webp"
 
 
 class _Known:
@@ -99,8 +91,10 @@ def gif_json(
     is_local = media.file is not None and not media.is_web
     still = preview = thumb = media.file
     if is_local:
-        preview, thumb = (rendition_url(record.id, width) for width in (CARD_WIDTH, THUMB_WIDTH))
-        still = still_url(record.id, result.best_frame, CARD_WIDTH)
+        preview, thumb = (
+            rendition_url(record.id, width)[1:] for width in (CARD_WIDTH, THUMB_WIDTH)
+        )
+        still = still_url(record.id, result.best_frame, CARD_WIDTH)[1:]
     recognised = {name: p for name, p in result.reactions.items() if p >= RECOGNISED}
     return {
         "id": record.id,
@@ -153,7 +147,7 @@ def _frames(result: Result, is_local: bool) -> list[Mapping[str, Any]]:
             "index": frame.index,
             "time_ms": frame.time_ms,
             "score": round(frame.score, 4),
-            "still": still_url(gif_id, frame.index, THUMB_WIDTH) if is_local else None,
+            "still": still_url(gif_id, frame.index, THUMB_WIDTH)[1:] if is_local else None,
         }
         for frame in result.frames
     ]
@@ -168,7 +162,7 @@ def _words(record: Record, words: PictureText | None, is_local: bool) -> Mapping
         "time_ms": words.time_ms,
         "confidence": words.confidence,
         "box": [min(max(edge, 0.0), 1.0) for edge in words.box],
-        "still": still_url(record.id, words.frame, CARD_WIDTH) if is_local else None,
+        "still": still_url(record.id, words.frame, CARD_WIDTH)[1:] if is_local else None,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import JSONResponse, Response
@@ -18,8 +20,8 @@ from retrieval.errors import (
 from retrieval.web import visible
 
 BUSY_RETRY_S = 5
+_log = logging.getLogger(__name__)
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
-    (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoppedError, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody reads it: the client has left
     (FeedbackError, HTTPStatus.INSUFFICIENT_STORAGE),
     (QueryError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -37,17 +39,19 @@ class ProblemError(Exception):
         detail: str,
         code: str = "",
         *,
-        retry_after_s: int = 0,
+        headers: Mapping[str, str] | None = None,
         more: dict[str, object] | None = None,
     ):
         super().__init__(detail)
         self.status, self.detail, self.code = status, detail, code
-        self.retry_after_s, self.more = retry_after_s, more or {}
+        self.headers, self.more = headers or {}, more or {}
 
 
 def problem_response(error: Exception) -> Response:
     """The answer for an error of the library or of this package."""
     if not isinstance(error, ProblemError):
+        known = isinstance(error, RetrievalError)
+        _log.log(logging.INFO if known else logging.ERROR, "%s", error, exc_info=not known)
         error = _problem_of(error)
     content: dict[str, object] = {
         "type": "about:blank",
@@ -58,9 +62,7 @@ def problem_response(error: Exception) -> Response:
     }
     if error.code:
         content["code"] = error.code
-    headers = {"Cache-Control": "no-store"}
-    if error.retry_after_s:
-        headers["Retry-After"] = str(error.retry_after_s)
+    headers = {"Cache-Control": "no-store", **error.headers}
     return JSONResponse(
         content, int(error.status), headers=headers, media_type="application/problem+json"
     )
@@ -68,12 +70,14 @@ def problem_response(error: Exception) -> Response:
 
 def _problem_of(error: Exception) -> ProblemError:
     if isinstance(error, BusyError):
-        return ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, str(error), "busy", retry_after_s=BUSY_RETRY_S
-        )
+        headers = {"Retry-After": str(BUSY_RETRY_S)}
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "busy", headers=headers)
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return ProblemError(status, str(error))
     if isinstance(error, RetrievalError):
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "failed")
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "This library is not open.", "failed")
+    if isinstance(error, OSError):
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "This library is not open.", "failed")
+    detail = "The server failed to answer. Its log says why."
+    return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "failed")

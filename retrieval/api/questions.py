@@ -16,6 +16,7 @@ from retrieval.signals import Reactions
 from retrieval.web import LANGUAGES, question_as_text
 
 MAX_LIMIT, DEFAULT_LIMIT = 120, 30
+_ALL = Filter()
 MAX_TOLD = 60  # characters of a wrong value that an error repeats
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Question:
     only: str = ""  # the one reaction to answer with
     browse: str = ""  # a reaction to look through, without a message
     surprise: int | None = None  # seed of a random order
-    keep: Filter = Filter()
+    keep: Filter = _ALL
     fold: bool = True
     mine: str = ""  # token of the visitor's own pictures
     limit: int = DEFAULT_LIMIT
@@ -64,7 +65,9 @@ def parse_question(parameters: QueryParams) -> Question:
         browse=_reaction("browse", parameters.get("browse", "")),
         surprise=_number(parameters, "surprise", None, 0, 2**53, int),
         keep=Filter(
-            *(frozenset(parameters.getlist(name)) for name in ("tag", "license", "source")),
+            tags=frozenset(parameters.getlist("tag")),
+            licenses=frozenset(parameters.getlist("license")),
+            sources=frozenset(parameters.getlist("source")),
             animated_only=_switch(parameters, "animated", False),
             min_score=_number(parameters, "min", 0.0, 0, 1, float) or None,
         ),

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from retrieval.api.answers import answer, gif_of
 from retrieval.api.categories import categories_json
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.questions import parse_language, parse_question
-from retrieval.errors import BundleError, RetrievalError
+from retrieval.api.visitors import Visitors
+from retrieval.api.votes import MAX_VOTE_BYTES, parse_vote
+from retrieval.errors import BundleError
 from retrieval.search import Searcher
-from retrieval.web import Loading, current_settings, filter_choices, loading, translate, visible
+from retrieval.web import (
+    Loading,
+    current_settings,
+    filter_choices,
+    loading,
+    save_vote,
+    translate,
+    visible,
+)
 
 API_ROUTE = "/api/v1"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -25,13 +35,72 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 def api_routes() -> list[Route]:
     """The routes of the API, for the server that has the library."""
-    return [
+    visitors = Visitors()
+
+    def search(request: Request) -> dict[str, Any]:
+        question = parse_question(request.query_params)
+        searcher = current_searcher(question.language)
+        picture = visitors.picture(question.picture, searcher.encoder)
+        if question.mine:
+            searcher = visitors.own_pictures(question.mine, searcher.encoder).searcher
+        return answer(question, searcher, picture)
+
+    async def add_picture(request: Request) -> dict[str, Any]:
+        searcher = current_searcher(parse_language(request.query_params))
+        return await visitors.add_picture(request, searcher)
+
+    async def add_own(request: Request) -> dict[str, Any]:
+        searcher = current_searcher(parse_language(request.query_params))
+        return await visitors.add_own(request, searcher, current_settings())
+
+    def forget_own(request: Request) -> None:
+        visitors.own.forget(request.path_params["token"])
+
+    async def vote(request: Request) -> dict[str, Any]:
+        settings = current_settings()
+        if not settings.feedback:
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "Votes are not collected here. They are with REACTION_FEEDBACK=on.",
+                "no_votes",
+            )
+        searcher = current_searcher(parse_language(request.query_params))
+        too_large = f"The vote has more than {MAX_VOTE_BYTES:,} bytes."
+        async with visitors.bodies.read(request, MAX_VOTE_BYTES, too_large) as body:
+            given = parse_vote(body, searcher)
+        await run_in_threadpool(save_vote, settings.data, given)
+        return {"when": given.when}
+
+    routes = [
         Route(f"{API_ROUTE}/search", operation(search)),
         Route(f"{API_ROUTE}/gifs/{{gif_id}}", operation(gif)),
         Route(f"{API_ROUTE}/categories", operation(categories)),
         Route(f"{API_ROUTE}/filters", operation(filters)),
         Route(f"{API_ROUTE}/state", operation(state)),
+        Route(f"{API_ROUTE}/pictures", receiving(add_picture), methods=["POST"]),
+        Route(f"{API_ROUTE}/mine", receiving(add_own), methods=["POST"]),
+        Route(f"{API_ROUTE}/mine/{{token}}", operation(forget_own), methods=["DELETE"]),
+        Route(f"{API_ROUTE}/votes", receiving(vote), methods=["POST"]),
     ]
+
+    def unknown(request: Request) -> None:
+        """Say what is wrong with an address, where the server would otherwise send its page."""
+        allowed = set[str]()
+        for route in routes:
+            if route.matches(request.scope)[0] is not Match.NONE:
+                allowed |= route.methods or set()
+        if allowed:
+            methods = ", ".join(sorted(allowed))
+            raise ProblemError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{request.method} is no method of this address; expected {methods}.",
+                headers={"Allow": methods},
+            )
+        detail = "No operation of the API is at this address. docs/api.md lists them."
+        raise ProblemError(HTTPStatus.NOT_FOUND, detail)
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return [*routes, Route("/api/{rest:path}", operation(unknown), methods=methods)]
 
 
 def operation(work: Callable[[Request], Any]) -> Callable[[Request], Response]:
@@ -40,19 +109,33 @@ def operation(work: Callable[[Request], Any]) -> Callable[[Request], Response]:
     It is no coroutine, so that Starlette runs it in a thread of its pool.
     """
 
-    @functools.wraps(work)
     def endpoint(request: Request) -> Response:
         try:
-            return JSONResponse(work(request), headers=NO_STORE)
-        except (ProblemError, RetrievalError, OSError) as error:
+            return _response(work(request))
+        except Exception as error:
             return problem_response(error)
 
     return endpoint
 
 
-def search(request: Request) -> dict[str, Any]:
-    question = parse_question(request.query_params)
-    return answer(question, current_searcher(question.language))
+def receiving(
+    work: Callable[[Request], Awaitable[Any]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """The same for `work` that reads the request's body."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _response(await work(request))
+        except Exception as error:
+            return problem_response(error)
+
+    return endpoint
+
+
+def _response(content: Any) -> Response:
+    if content is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=NO_STORE)
+    return JSONResponse(content, headers=NO_STORE)
 
 
 def gif(request: Request) -> dict[str, Any]:
@@ -98,7 +181,7 @@ def current_searcher(language: str) -> Searcher:
         HTTPStatus.SERVICE_UNAVAILABLE,
         text,
         "loading",
-        retry_after_s=1,
+        headers={"Retry-After": "1"},
         more={"fraction": load.fraction, "text": text},
     )
 

@@ -144,6 +144,10 @@ class Catalog(Sequence[Record]):
         groups = np.array([record.group for record in self._records], np.int64)
         return np.where(groups < 0, np.arange(len(groups)), groups)
 
+    def one_of_each_group(self, gifs: np.ndarray) -> np.ndarray:
+        """Return where the first GIF of each group stands in `gifs`, ascending, int64."""
+        return np.sort(np.unique(self.groups[gifs], return_index=True)[1])
+
     def group_members(self, leader: int) -> np.ndarray:
         """Return the numbers of the GIFs in the group of this leader, ascending, int64."""
         order, leaders = self._by_group

@@ -1,23 +1,35 @@
 """Orders of a collection that need no question: as catalogued, by a reaction, by chance.
 
-Each returns the numbers of all GIFs that are allowed, so that every page of it is a slice.
+An order holds the numbers of all GIFs, so that every page of it is a slice.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from retrieval.errors import QueryError
 from retrieval.library import Catalog
+from retrieval.signals import GifSignals, Reactions
 
 
-def catalogue_order(n: int) -> np.ndarray:
-    """The GIFs as they stand in the catalogue, int64 (n,)."""
-    return np.arange(n)
+def browsing_order(
+    n: int, signals: GifSignals | None, reaction: str, seed: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of n GIFs in order, and each GIF's score by its number.
 
-
-def reaction_order(kinds: np.ndarray, reaction: int) -> np.ndarray:
-    """The GIFs that express a reaction most first; `kinds` (n, 43) as in GifSignals."""
-    return np.argsort(-kinds[:, reaction], kind="stable")
+    The score is the part of `reaction` in what the GIF expresses, 0 without a reaction.
+    QueryError if reactions are not known of this collection.
+    """
+    if reaction:
+        categories = Reactions.load().categories
+        if signals is None or reaction not in categories:
+            raise QueryError(f"Which GIFs express {reaction!r} is not known of this library.")
+        scores = signals.kinds[:, categories.index(reaction)]
+        return np.argsort(-scores, kind="stable"), scores
+    scores = np.zeros(n, np.float32)
+    if seed is None:
+        return np.arange(n), scores
+    return varied_order(n, seed, signals.main_reactions if signals else None), scores
 
 
 def varied_order(n: int, seed: int, main_reactions: np.ndarray | None) -> np.ndarray:
@@ -43,5 +55,5 @@ def narrowed(
     if allowed is not None:
         order = order[allowed[order]]
     if fold:
-        order = order[np.sort(np.unique(records.groups[order], return_index=True)[1])]
+        order = order[records.one_of_each_group(order)]
     return order

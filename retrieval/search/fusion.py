@@ -3,12 +3,15 @@
 Every signal's score is brought to standard deviations of its scores over the library; the sum,
 weighted by what was measured of the library when it was built (retrieval.signals.measure), is
 the ranking. Its logistic is the score that people see: a calibrated probability of fitting. In
-a large library, each signal first nominates candidates, and only these are scored by all.
+a large library, each signal first nominates candidates, and only these are scored by all; who
+asks for more results than that gets four times as many candidates, those of before first. How
+many come at once does not depend on how many results are asked for, so that a longer answer
+starts like a shorter one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +24,7 @@ from retrieval.signals import GifSignals, likeness, name_of, signal_weights
 
 FUSIONS = ("sum", "rrf", "learned")
 SCORE_ALL = 4_096  # GIFs up to which all are scored
-CANDIDATES = 300  # nominated by each signal in a larger library
+CANDIDATES = 300  # nominated first by each signal in a larger library
 RRF_CONSTANT = 60.0  # Cormack et al., SIGIR 2009
 # Standard deviations that a message earns a GIF whose words or name it repeats letter by letter.
 BY_LETTER, ALIKE_FROM, FULL_LENGTH = 12.0, 0.5, 8
@@ -47,6 +50,25 @@ class Ranking:
     by_signal: Mapping[str, np.ndarray]  # weighted standard deviations, (n,); nan: it has none
     texts: np.ndarray  # the best text's number among all words of the bundle; -1: none
 
+    def __add__(self, later: Ranking) -> Ranking:
+        return Ranking(
+            np.concatenate([self.gifs, later.gifs]),
+            np.concatenate([self.scores, later.scores]),
+            {
+                name: np.concatenate([part, later.by_signal[name]])
+                for name, part in self.by_signal.items()
+            },
+            np.concatenate([self.texts, later.texts]),
+        )
+
+    def first(self, n: int) -> Ranking:
+        """Return the first n of them."""
+        parts = {name: part[:n] for name, part in self.by_signal.items()}
+        return Ranking(self.gifs[:n], self.scores[:n], parts, self.texts[:n])
+
+
+_NOTHING = Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32), {}, np.zeros(0, np.int64))
+
 
 class Fusion:
     """Ranks one collection by the signals of its bundle."""
@@ -71,7 +93,32 @@ class Fusion:
         by_word = np.zeros(0, np.int64)
         if query.message and {"words", "names"} & set(signals):
             by_word = self._signals.phrases.candidates(query.message.text, COMPARED)
-        gifs = self._candidates(query, top_k, allowed, signals, reaction, by_word)
+        found = _NOTHING
+        for gifs in self._candidates(query, allowed, signals, reaction, by_word):
+            if fold and len(found.gifs):
+                groups = self._records.groups
+                gifs = gifs[~np.isin(groups[gifs], groups[found.gifs])]
+            is_first = not len(found.gifs)
+            varies = is_first and reaction is not None and kind != "rrf"
+            more = self._ranked(query, gifs, least, fold, signals, kind, reaction, by_word, varies)
+            found = more if is_first else found + more
+            if len(found.gifs) >= top_k:
+                break
+        return found.first(top_k)
+
+    def _ranked(
+        self,
+        query: Query,
+        gifs: np.ndarray,
+        least: float,
+        fold: bool,
+        signals: Collection[str],
+        kind: str,
+        reaction: np.ndarray | None,
+        by_word: np.ndarray,
+        varies: bool,
+    ) -> Ranking:
+        """Return these GIFs in order, without those that score too low."""
         scores, texts = self._by_signal(query, gifs, signals, reaction)
         total, parts = self._total(scores, kind)
         repeated = self._by_letter(query, gifs, scores, by_word)
@@ -86,9 +133,8 @@ class Fusion:
         order = np.lexsort((gifs, -total))
         order = order[probability[order] >= least]
         if fold:
-            groups = self._records.groups[gifs[order]]
-            order = order[np.sort(np.unique(groups, return_index=True)[1])]
-        if reaction is not None and kind != "rrf":
+            order = order[self._records.one_of_each_group(gifs[order])]
+        if varies:
             is_quoted = repeated[order] >= BY_LETTER / 2
             order = self._varied(
                 np.concatenate([order[is_quoted], order[~is_quoted]]),
@@ -97,7 +143,6 @@ class Fusion:
                 probability,
                 query,
             )
-        order = order[:top_k]
         return Ranking(
             gifs[order],
             probability[order].astype(np.float32),
@@ -143,29 +188,30 @@ class Fusion:
     def _candidates(
         self,
         query: Query,
-        top_k: int,
         allowed: np.ndarray | None,
         signals: Collection[str],
         reaction: np.ndarray | None,
         by_word: np.ndarray,
-    ) -> np.ndarray:
-        """Return the GIFs to score, ascending."""
-        n = len(self._records)
-        wanted = max(CANDIDATES, 2 * top_k)
-        if n <= max(SCORE_ALL, wanted):
-            return np.arange(n) if allowed is None else np.flatnonzero(allowed)
-        found = [by_word]
-        if "frames" in signals:
-            found.append(self._ranker.rank(query.vector, wanted, allowed, -np.inf, False)[1])
-        if reaction is not None:
-            open_to = reaction if allowed is None else np.where(allowed, reaction, -np.inf)
-            found.append(np.argpartition(-open_to, wanted)[:wanted])
-        if query.answers is not None:
-            for texts in (self._signals.words, self._signals.names):
-                if texts:
-                    found.append(texts.candidates(query.answers, wanted, allowed))
-        gifs = np.unique(np.concatenate(found))
-        return gifs if allowed is None else gifs[allowed[gifs]]
+    ) -> Iterator[np.ndarray]:
+        """Yield the GIFs to score, ascending: some candidates, then more, until all have come."""
+        every = np.arange(len(self._records)) if allowed is None else np.flatnonzero(allowed)
+        wanted, is_new = CANDIDATES, np.ones(len(self._records), bool)
+        while len(every) > max(SCORE_ALL, wanted):
+            found = [by_word]
+            if "frames" in signals:
+                found.append(self._ranker.nearest(query.vector, wanted, allowed)[1])
+            if reaction is not None:
+                found.append(every[np.argpartition(-reaction[every], wanted)[:wanted]])
+            if query.answers is not None:
+                for texts in (self._signals.words, self._signals.names):
+                    if texts:
+                        found.append(texts.candidates(query.answers, wanted, allowed))
+            gifs = np.unique(np.concatenate(found))
+            gifs = gifs[is_new[gifs]] if allowed is None else gifs[is_new[gifs] & allowed[gifs]]
+            yield gifs
+            is_new[gifs] = False
+            wanted *= 4
+        yield every[is_new[every]]
 
     def _by_signal(
         self,
@@ -229,9 +275,7 @@ class Fusion:
         ]
         if not compared:
             return bonus
-        places = {int(gif): place for place, gif in enumerate(gifs)}
-        known = [places[gif] for gif in by_word.tolist() if gif in places]
-        chosen = np.unique(np.concatenate([*compared, np.array(known, np.int64)]))
+        chosen = np.unique(np.concatenate([*compared, np.flatnonzero(np.isin(gifs, by_word))]))
         length = min(1.0, sum(map(str.isalnum, text)) / FULL_LENGTH)
         for place in chosen.tolist():
             alike = float(likeness(text, self._texts(int(gifs[place]), scores)).max(initial=0))

@@ -12,7 +12,10 @@ import numpy as np
 
 from retrieval.library import Catalog, FrameEmbeddings, Record, VectorIndex
 
-# Fetched from the index to begin with; four times as many follow if they are too few.
+# Fetched from the index to begin with; four times as many follow if they are too few. These steps
+# do not depend on how many are asked for, so that a longer answer starts like a shorter one, even
+# from an approximate index.
+FIRST_GIFS = 40
 GIFS_PER_FOLDED = 2  # for each result, beyond the result itself, if near-duplicates are folded
 FRAMES_PER_GIF = 16  # for each GIF, if its best frame is pooled
 
@@ -30,20 +33,27 @@ class Ranker:
         self, query: np.ndarray, top_k: int, allowed: np.ndarray | None, least: float, fold: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (scores, numbers) of the top_k GIFs; with `fold`, of one GIF per group."""
-        n = top_k + (GIFS_PER_FOLDED * top_k if fold else 0)
+        n = FIRST_GIFS + (GIFS_PER_FOLDED * FIRST_GIFS if fold else 0)
+        scores, gifs = np.zeros(0, np.float32), np.zeros(0, np.int64)
         while True:
-            search = self._index.search if self._has_means else self._search_best_frames
-            scores, gifs = search(query, n, allowed)
-            passing = int(np.count_nonzero(scores >= least))
-            is_all = len(gifs) < n or passing < len(gifs)
-            scores, gifs = scores[:passing], gifs[:passing]
-            if fold:
-                groups = self._records.groups[gifs]
-                firsts = np.sort(np.unique(groups, return_index=True)[1])
-                scores, gifs = scores[firsts], gifs[firsts]
-            if is_all or len(gifs) >= top_k:
-                return scores[:top_k], gifs[:top_k]
+            found_scores, found = self.nearest(query, n, allowed)
+            passing = int(np.count_nonzero(found_scores >= least))
+            is_all = len(found) < n or passing < len(found)
+            is_new = ~np.isin(found[:passing], gifs)
+            scores = np.concatenate([scores, found_scores[:passing][is_new]])
+            gifs = np.concatenate([gifs, found[:passing][is_new]])
+            kept = self._records.one_of_each_group(gifs) if fold else slice(None)
+            if is_all or len(gifs[kept]) >= top_k:
+                return scores[kept][:top_k], gifs[kept][:top_k]
             n *= 4
+
+    def nearest(
+        self, query: np.ndarray, n: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (scores, numbers) of the n GIFs that the index finds; fewer if that is all."""
+        if self._has_means:
+            return self._index.search(query, n, allowed)
+        return self._search_best_frames(query, n, allowed)
 
     def _search_best_frames(
         self, query: np.ndarray, n: int, allowed: np.ndarray | None

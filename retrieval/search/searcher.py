@@ -20,25 +20,13 @@ import numpy as np
 from retrieval.encoders import Encoder, SentenceEncoder, load_encoder, sentence_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
-from retrieval.library import (
-    SIGNALS,
-    Bundle,
-    Record,
-    gif_means,
-)
+from retrieval.library import SIGNALS, Bundle, Record, gif_means
 from retrieval.media import Stop, convert_media
-from retrieval.search.browsing import catalogue_order, narrowed, reaction_order, varied_order
+from retrieval.search.browsing import browsing_order, narrowed
 from retrieval.search.collection import Collection
 from retrieval.search.fusion import Fusion
 from retrieval.search.operators import apply_operators, containing
-from retrieval.search.query import (
-    NEGATIVE_WEIGHT,
-    Filter,
-    Message,
-    Query,
-    Term,
-    check_message,
-)
+from retrieval.search.query import NEGATIVE_WEIGHT, Filter, Message, Query, Term, check_message
 from retrieval.search.ranker import Ranker, unit
 from retrieval.search.results import FrameScore, Result
 from retrieval.signals import Reactions, signals_of
@@ -268,16 +256,8 @@ class Searcher:
         A score is the reaction's part in what the GIF expresses, else 0; frames are compared with
         the GIF's own mean. QueryError if reactions are not known of this collection.
         """
-        records, signals = self.collection.records, self._gif_signals
-        scores = np.zeros(len(records), np.float32)
-        order = catalogue_order(len(records))
-        if reaction:
-            if signals is None or reaction not in Reactions.load().categories:
-                raise QueryError(f"Which GIFs express {reaction!r} is not known of this library.")
-            number = Reactions.load().categories.index(reaction)
-            scores, order = signals.kinds[:, number], reaction_order(signals.kinds, number)
-        elif seed is not None:
-            order = varied_order(len(records), seed, signals.main_reactions if signals else None)
+        records = self.collection.records
+        order, scores = browsing_order(len(records), self._gif_signals, reaction, seed)
         allowed = keep.mask(records) if keep else None
         page = narrowed(order, allowed, records, fold)[offset : offset + top_k]
         results = []

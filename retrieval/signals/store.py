@@ -52,7 +52,7 @@ class GifSignals:
     @cached_property
     def main_reactions(self) -> np.ndarray:
         """The number of the reaction that each GIF expresses most, int64 (n,)."""
-        return self.kinds.argmax(axis=1)
+        return np.asarray(self.kinds.argmax(axis=1), np.int64)
 
     @classmethod
     def open(
