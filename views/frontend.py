@@ -19,5 +19,7 @@ export default function ({parentElement, data}) {
 def mount(module: str, config: Mapping[str, object]) -> None:
     """Render frontend/MODULE here; it exports mount(element, config), which returns its end."""
     name = module.removesuffix(".js")
-    component = st.components.v2.component(f"reaction_{name}", html="<div></div>", js=_LOADER)
-    component(key=name, data={**config, "module": module}, isolate_styles=False)
+    component = st.components.v2.component(
+        f"reaction_{name}", html="<div></div>", js=_LOADER, isolate_styles=False
+    )
+    component(key=name, data={**config, "module": module})
