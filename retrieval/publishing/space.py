@@ -128,7 +128,8 @@ def _own_files() -> dict[str, Path | bytes]:
         for name, file in inside
         if name.parts[0] not in ("training", "shipped")
     }
-    files |= {f"views/{file.name}": file for file in (ROOT / "views").glob("*.py")}
+    for folder in ("views", "frontend"):
+        files |= {f"{folder}/{file.name}": file for file in _files_in(ROOT / folder)}
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
     files["retrieval/checkpoints/mini/README.md"] = card
     return files | {name: ROOT / "space" / name for name in TOP_FILES}
