@@ -77,8 +77,9 @@ def languages_of(checkpoint: Checkpoint) -> Languages:
 
 
 def _declared(card: ModelCard) -> Languages:
-    named = card.facts.get("language") or []
-    codes = [str(code).lower() for code in ([named] if isinstance(named, str) else named)]
+    named = card.facts.get("language")
+    listed = named if isinstance(named, list) else [named]
+    codes = [code.lower() for code in listed if isinstance(code, str)]  # YAML reads "no" as False
     if "multilingual" in codes:
         return MULTILINGUAL
     if codes:

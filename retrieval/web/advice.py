@@ -52,14 +52,14 @@ def advise(message: str, searcher: Searcher, *, by_frames: bool = False) -> list
 def examples_for(searcher: Searcher | None, language: str) -> tuple[str, ...]:
     """Return the example queries for a page in a language ("en", "ko").
 
-    The original demo's; before them some in the page's language, if the checkpoint reads it.
+    The original demo's; after them some in the page's language, if the checkpoint reads it.
     None stands for a searcher that is still loading.
     """
     more = EXAMPLES_IN.get(language, ())
     if not more or searcher is None:
         return EXAMPLES
     is_read = languages_of(searcher.encoder.checkpoint).reads([language])
-    return (*more, *EXAMPLES) if is_read else EXAMPLES
+    return (*EXAMPLES, *more) if is_read else EXAMPLES
 
 
 def visible_label(searcher: Searcher) -> str:
