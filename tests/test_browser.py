@@ -159,4 +159,4 @@ def test_library_and_about_pages_render(page: Page, address: str):
     expect(page.locator("canvas, svg.marks").first).to_be_visible()
     page.goto(f"{address}/about")
     expect(page.get_by_text("How to cite")).to_be_visible()
-    expect(page.get_by_text("dim 256")).to_be_visible()
+    expect(page.get_by_text("Checkpoint mini: 256 dimensions")).to_be_visible()

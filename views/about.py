@@ -1,33 +1,60 @@
-"""The about page: model card, data card, citation, how to build your own index."""
+"""The about page: the card of what is loaded, how to build your own index, citation."""
 
 import streamlit as st
 
-from retrieval.encoders import CHECKPOINTS
-from retrieval.hub import split_front_matter
 from retrieval.paths import ROOT
+from retrieval.search import Searcher
+from retrieval.web import Card, checkpoint_card, describe_loaded, library_card
 from views.common import get_searcher, library_name, tr, visible
 
 BUILD = """reaction-search build my-gifs/ --out index/mine --model siglip2
 reaction-search serve --index index/mine"""
+# Streamlit lets long words and the tables of a card widen the page; here they wrap or scroll.
+NARROW = """<style>
+[data-testid=stText] div { white-space: pre-wrap; overflow-wrap: anywhere; }
+[data-testid=stMarkdownContainer] { overflow-wrap: anywhere; }
+[data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }
+[data-testid=stMarkdownContainer] :is(td, th) { overflow-wrap: normal; }
+</style>"""
 
 
 def page() -> None:
+    st.html(NARROW)
     st.title(tr("about_title"))
+    loaded = st.container()
     st.write(tr("about"))
     st.subheader(tr("rebuild"))
     st.write(tr("rebuild_help"))
-    st.code(BUILD, language="sh")
+    st.code(BUILD, language="sh", wrap_lines=True)
     st.subheader(tr("cite"))
-    st.code((ROOT / "CITATION.cff").read_text(encoding="utf-8"), language="yaml")
-    model, data = st.tabs([tr("model_card_tab"), tr("data_card_tab")])
-    card = (CHECKPOINTS / "mini" / "README.md").read_text(encoding="utf-8")
-    model.markdown(split_front_matter(card)[1])
-    data.markdown((ROOT / "data" / "README.md").read_text(encoding="utf-8"))
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    st.code(citation, language="yaml", wrap_lines=True)
+    with loaded:  # last: the rest can be read while the checkpoint loads
+        render_loaded(get_searcher())
+
+
+def render_loaded(searcher: Searcher) -> None:
+    """What is loaded and what was measured of it, and the cards of checkpoint and library."""
     st.subheader(tr("loaded"))
-    searcher = get_searcher()
-    st.text(f"{library_name(searcher)}: {len(searcher.collection.records):,} GIFs")
-    encoder = searcher.encoder
-    st.text(f"{visible(encoder.label)}, dim {encoder.dim}, {encoder.fingerprint[:16]}")
+    with st.container(gap="xxsmall"):
+        st.text(library_name(searcher))
+        for line in describe_loaded(searcher):
+            st.text(tr(line.key, **line.values))
+    label = visible(searcher.encoder.label)
+    model, data = st.tabs([tr("model_card_tab", checkpoint=label), tr("data_card_tab")])
+    with model:
+        render_card(checkpoint_card(searcher))
+    with data:
+        render_card(library_card(searcher))
+
+
+def render_card(card: Card) -> None:
+    if card.address:
+        st.text(tr("card_at", address=card.address))
+    if card.text:
+        st.markdown(card.text)
+    elif not card.address:
+        st.text(tr("card_none"))
 
 
 page()

@@ -7,17 +7,9 @@ import streamlit as st
 
 from retrieval.search import Query, Searcher, Term, chat_terms
 from retrieval.signals import Reactions
-from retrieval.web import embed_upload, question_as_text
+from retrieval.web import EXAMPLES, embed_upload, question_as_text
 from views.common import kept_work, reaction_name, tr
 
-EXAMPLES = (  # the original demo's, word for word
-    "OMG that is disgusting",
-    "I'm so scared right now",
-    "I got the job 🎉",
-    "Congratulations to all the flax-community week teams",
-    "You're awesome",
-    "I love you ❤️",
-)
 MAX_CHIPS = 4  # reactions that are offered to be turned off
 ONLY_WIDTH = 220  # pixels
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "mp4", "webm"]

@@ -14,7 +14,9 @@ from retrieval.encoders.base import (
     probe_pixels,
 )
 from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
+from retrieval.encoders.languages import Languages, languages_of
 from retrieval.encoders.load import find_export, load_encoder
+from retrieval.encoders.model_card import ModelCard, model_card
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
 from retrieval.encoders.reaction_model import (
     REACTION_TEXTS,
@@ -38,13 +40,17 @@ __all__ = [
     "RUNTIMES",
     "Checkpoint",
     "Encoder",
+    "Languages",
+    "ModelCard",
     "Pixels",
     "ReactionModel",
     "ReactionText",
     "SentenceEncoder",
     "find_export",
+    "languages_of",
     "load_encoder",
     "load_reaction_texts",
+    "model_card",
     "probe_pixels",
     "sentence_encoder",
 ]

@@ -110,6 +110,11 @@ class Checkpoint:
         return Checkpoint.parse(self.preset.model, self.preset.pretrained) if self.preset else self
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is open_clip's architecture with weights from a file of one's own."""
+        return self.kind == "open_clip" and Path(self.tag or "").suffix == ".safetensors"
+
+    @property
     def address(self) -> Address | None:
         """The model repository on the Hub, for checkpoints that name one."""
         return Address("model", self.name, self.revision) if self.kind == "hub" else None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retrieval.encoders import Encoder, Pixels, SentenceEncoder
+from retrieval.encoders import Encoder, Pixels, SentenceEncoder, languages_of
 from retrieval.errors import RetrievalError
 from retrieval.hub import is_address
 from retrieval.library import MANIFEST, Bundle
@@ -136,6 +136,7 @@ class Loading:
             self._ended.set()
             # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
             checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
+            languages_of(checkpoint.checkpoint)  # may ask the Hub for its card: not at a message
             # A full garbage collection walks the objects of torch and transformers, which
             # takes 300 ms and blocks every page: exclude them, they stay until the process ends.
             gc.collect()
