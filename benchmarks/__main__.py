@@ -58,7 +58,8 @@ def main() -> None:
         "--gifs",
         type=int,
         metavar="N",
-        help="build: how many GIFs (default 48); search: default 125000; renditions: default 200; duplicates: the first N",
+        help="build: how many GIFs (default 48); search: default 125000; renditions: default 200; "
+        "duplicates: the first N",
     )
     parser.add_argument(
         "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"

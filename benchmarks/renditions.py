@@ -6,6 +6,7 @@ Results include reading, decoding, shrinking and encoding, in one thread, nothin
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import tempfile
@@ -51,20 +52,22 @@ def measure_renditions(folder: Path, n: int, parameters: bool) -> None:
 
 
 def measure_width(files: list[Path], width: int) -> None:
-    took_ms, kilobytes, cards = [], [], []
+    took_ms, used_ms, kilobytes, cards = [], [], [], []
     for path in files:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.thread_time()
         try:
             rendition = render_animation(path, width)
         except MediaError as error:
             print(f"  {path.name}: {error}")
             continue
         took_ms.append(1000 * (time.perf_counter() - start))
+        used_ms.append(1000 * (time.thread_time() - used))
         kilobytes.append(len(rendition) / 1e3)
         with Image.open(path) as original:
             if original.width >= WIDE and original.height >= HIGH:
                 cards.append((path.stat().st_size / 1e3, kilobytes[-1]))
-    print(f"width {width}: ms {_spread(took_ms)}, kB {_spread(kilobytes)}")
+    print(f"width {width}: kB {_spread(kilobytes)}, ms {_spread(took_ms)}")
+    print(f"  ms of processor time {_spread(used_ms)}")
     if len(cards) >= N_CARDS:
         before, after = np.array(cards).mean(axis=0) * N_CARDS
         print(
@@ -74,8 +77,6 @@ def measure_width(files: list[Path], width: int) -> None:
 
 
 def measure_store(files: list[Path]) -> None:
-    import hashlib
-
     pairs = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in files]
     with tempfile.TemporaryDirectory() as folder:
         store = RenditionStore(Path(folder), 2_000_000_000)
