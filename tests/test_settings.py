@@ -28,8 +28,11 @@ def test_every_variable_is_read_and_documented():
         "REACTION_DATA": "/kept",
         "REACTION_MAX_FILES": "5",
         "REACTION_MAX_TOTAL_MB": "7",
+        "REACTION_CACHE": "/made",
+        "REACTION_CACHE_MB": "9",
     }
-    expected = Settings("hf://datasets/me/gifs@v1", "hf-hub:me/clip", True, Path("/kept"), 5, 7)
+    index, kept, made = "hf://datasets/me/gifs@v1", Path("/kept"), Path("/made")
+    expected = Settings(index, "hf-hub:me/clip", True, kept, 5, 7, made, 9)
     assert Settings.read(environ) == expected
     assert Settings.read({"REACTION_INDEX": "index/mine"}).index == Path("index/mine")
     documented = (ROOT / "docs" / "settings.md").read_text()

@@ -2,7 +2,8 @@
 
 A rendition has the real timing: frames are left out and the ones before them stand longer. Of a
 longer source it shows the first MAX_DURATION_MS, and of one that is too expensive to decode
-whatever the limits allow. It is never larger than its source, and never upscaled.
+whatever the limits allow. It is never upscaled, and has no more bytes than a picture it is made
+of; a film may have fewer, but an <img> cannot show it.
 
 Encoding is by libwebp's method 2: a quarter fewer bytes than method 0 for 1.7 times the time.
 Methods 3 and 4 save 5 % more for 1.4 times the time of method 2, method 6 takes 35 times as long.

@@ -123,7 +123,11 @@ async def _result(request: Request, shared: AbstractContextManager[Job[bytes]]) 
         while not (await asyncio.wait([rendered], timeout=0.2))[0]:
             if await request.is_disconnected():
                 raise StoppedError
-        return rendered.result()
+        try:
+            return rendered.result()
+        except MediaError as error:
+            gif_id = request.path_params["gif_id"]
+            raise MediaError(f"GIF {gif_id[:12]} cannot be decoded: {error}.") from error
 
 
 def _check_width(width: int) -> None:

@@ -26,10 +26,10 @@ class Settings:
     checkpoint: str = ""  # source of the bundle's checkpoint; "": the one the bundle names
     feedback: bool = False  # whether visitors may vote on results
     data: Path = Path()  # folder that stores the votes
-    cache: Path = Path()  # folder that stores small renditions of GIFs
-    cache_mb: int = 2000  # their total size at most
     max_files: int = 100  # uploads per visitor
     max_total_mb: int = 500  # total size of a visitor's uploads
+    cache: Path = Path()  # folder that stores small renditions of GIFs
+    cache_mb: int = 2000  # their total size at most
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -53,10 +53,10 @@ class Settings:
             checkpoint=value_of("CHECKPOINT"),
             feedback=_YES_NO[feedback],
             data=Path(data) if data else _user_folder("DATA", ".local/share"),
-            cache=Path(cached) if cached else user_cache(),
-            cache_mb=number("CACHE_MB", cls.cache_mb),
             max_files=number("MAX_FILES", cls.max_files),
             max_total_mb=number("MAX_TOTAL_MB", cls.max_total_mb),
+            cache=Path(cached) if cached else user_cache(),
+            cache_mb=number("CACHE_MB", cls.cache_mb),
         )
 
 
