@@ -205,6 +205,23 @@ def test_same_query_returns_the_same_results(searcher: Searcher, library: Librar
     assert first == second
 
 
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize("name", ["all", "half"])
+def test_pages_joined_are_one_long_answer(
+    name: str, fold: bool, searcher: Searcher, library: Library
+):
+    query, keep = library.queries[2], FILTERS[name]
+    whole = searcher.search(query, 2 * N_GIFS, fold=fold, keep=keep)
+    pages, starts = [], [0, 7, 30, 90, 91, 400, 3_000]
+    for start, end in zip(starts, [*starts[1:], 2 * N_GIFS], strict=True):
+        pages += searcher.search(query, end - start, fold=fold, keep=keep, offset=start)
+    assert [(r.rank, r.record.id) for r in pages] == [(r.rank, r.record.id) for r in whole]
+    assert [r.rank for r in whole] == list(range(1, len(whole) + 1))
+    shown = [record.id for r in whole for record in (r.record, *r.folded)]
+    expected = [record.id for record in library.records if allows(keep, record)]
+    assert sorted(shown) == expected
+
+
 def test_top_k_is_reached_where_most_of_the_best_are_near_duplicates(tmp_path: Path):
     library = Library.__new__(Library)
     rng = np.random.default_rng(1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,8 +24,12 @@ from retrieval.api.questions import (
 from retrieval.search import Filter, Query, Result, Searcher
 from retrieval.web import advise, translate
 
+KEPT_QUERIES = 256  # of each searcher: every page of an answer needs the same one
 MAX_CHIPS = 4  # recognised reactions that are offered to be turned off
 PHRASE_CHARS = 60  # of a quoted phrase that a sentence repeats
+
+_lock = threading.Lock()
+_recent: WeakKeyDictionary[Searcher, OrderedDict[Hashable, Query]] = WeakKeyDictionary()
 
 
 def answer(
@@ -87,7 +94,21 @@ def _query(question: Question, searcher: Searcher, picture: np.ndarray | None) -
     if question.like:
         check_like(question.like, searcher)
         return Query(searcher.like(question.like))
-    return understand_question(question, searcher, picture) if question.is_asked else None
+    if not question.is_asked:
+        return None
+    asked = (question.message, question.chat, question.picture, question.picture_weight)
+    key = (*asked, question.negative, question.negative_weight)
+    with _lock:
+        recent = _recent.setdefault(searcher, OrderedDict())
+        if key in recent:
+            recent.move_to_end(key)
+            return recent[key]
+    query = understand_question(question, searcher, picture)
+    with _lock:
+        recent[key] = query
+        while len(recent) > KEPT_QUERIES:
+            recent.popitem(last=False)
+    return query
 
 
 def check_like(gif_id: str, searcher: Searcher) -> None:

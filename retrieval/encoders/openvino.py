@@ -17,6 +17,7 @@ import os
 import posixpath
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +57,10 @@ CHUNK = 16  # pictures in a batch; with 32 the streams finish further apart
 DESCRIPTION = "encoder.json"
 WEIGHTS = "weights.bin"
 TOWERS = ("image", "text")
-FEW_TEXTS = 8  # of a query; the embeddings of the last such call are kept
+FEW_TEXTS = 8  # of a query; the embeddings of such calls are kept
+# Both embeddings of a message are asked for one after the other, maybe with other visitors'
+# messages in between; and again for every page of its results.
+KEPT_QUERIES = 128
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class ExportedEncoder:
         )
         self._locks = {tower: threading.Lock() for tower in TOWERS}
         self._queues: dict[str, Any] = {}  # by tower, compiled when it is first used
-        self._last_texts: tuple[tuple[str, ...], np.ndarray, np.ndarray] | None = None
+        self._kept: OrderedDict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._kept_lock = threading.Lock()
         self._requested_precision = precision
 
     @property
@@ -169,16 +174,22 @@ class ExportedEncoder:
         return self._encode_texts(texts)[1]
 
     def _encode_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Both embeddings; one pass gives both, so that those of the last call are kept."""
-        key, known = tuple(texts), self._last_texts
-        if known and known[0] == key:
-            return known[1].copy(), known[2].copy()
+        """Both embeddings; one pass gives both, so that those of recent queries are kept."""
+        key = tuple(texts)
+        with self._kept_lock:
+            known = self._kept.get(key)
+            if known:
+                self._kept.move_to_end(key)
+                return known[0].copy(), known[1].copy()
         starts = range(0, max(1, len(texts)), BATCH_SIZE)
         inputs = [self._tokens(texts[i : i + BATCH_SIZE] or ["-"]) for i in starts]
         rows, pooled = (found[: len(texts)] for found in self._infer("text", inputs))
         pooled = np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), np.float32)
         if len(key) <= FEW_TEXTS:
-            self._last_texts = key, rows.copy(), pooled.copy()
+            with self._kept_lock:
+                self._kept[key] = rows.copy(), pooled.copy()
+                while len(self._kept) > KEPT_QUERIES:
+                    self._kept.popitem(last=False)
         return rows, pooled
 
     def _infer(self, tower: str, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ leaves the old one serving.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def media_path(bundle: Path, record: Record, *, pulled: bool) -> str:
         return record.uri
     if "://" in record.uri or (pulled and not stays_inside(record.uri)):
         return ""
-    return str(bundle / record.uri)
+    return os.path.join(bundle, record.uri)
 
 
 # Address as given → the folder with its files, of those opened in this process.

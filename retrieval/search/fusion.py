@@ -75,6 +75,7 @@ class Fusion:
 
     def __init__(self, records: Catalog, ranker: Ranker, signals: GifSignals):
         self._records, self._ranker, self._signals = records, ranker, signals
+        self._names: dict[int, str] = {}  # of the GIFs that were compared; a fifth of a search
 
     def rank(
         self,
@@ -286,5 +287,7 @@ class Fusion:
         record = self._records[gif]
         texts = [text.text for text in record.texts] if "words" in scores else []
         if "names" in scores:
-            texts += [record.title, name_of(record).split(":")[0]]
+            if gif not in self._names:
+                self._names[gif] = name_of(record).split(":")[0]
+            texts += [record.title, self._names[gif]]
         return texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from retrieval.library import Record
 from retrieval.media import PictureText
@@ -47,7 +48,7 @@ class Result:
             for name in sorted(positive, key=positive.__getitem__, reverse=True)
         }
 
-    @property
+    @cached_property
     def _best(self) -> FrameScore:
         return max(self.frames, key=lambda frame: frame.score)
 
