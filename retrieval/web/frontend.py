@@ -8,6 +8,7 @@ takes a second and more, and moves into its place among Streamlit's elements aft
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ FRONTEND = ROOT / "frontend"
 FRONTEND_ROUTE = "/frontend"
 ENTRIES = ("search",)  # modules of pages
 EARLY_PAGES = ("/", "")  # the search page
+REWRITTEN = (b"content-length", b"etag", b"last-modified")  # headers of Streamlit's own HTML
+GZIP_LEVEL = 4
 PRELOADED = 12  # pictures of the first answer that a browser fetches before all else
 
 
@@ -98,6 +101,7 @@ class StartEarly:
             await self._app(scope, receive, send)
             return
         head = await run_in_threadpool(self._head, scope["query_string"].decode("latin-1"))
+        accepts_gzip = b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b"")
         # Streamlit's own answer has to be whole and not compressed to be written into.
         headers = [h for h in scope["headers"] if h[0] not in (b"accept-encoding", b"range")]
         scope = {**scope, "headers": headers}
@@ -113,11 +117,10 @@ class StartEarly:
             if message.get("more_body"):
                 return
             content = body.replace(b"<head>", b"<head>" + head.encode(), 1)
-            kept = [
-                (name, value)
-                for name, value in start["headers"]
-                if name.lower() not in (b"content-length", b"etag", b"last-modified")
-            ]
+            kept = [h for h in start["headers"] if h[0].lower() not in REWRITTEN]
+            if accepts_gzip:
+                content = gzip.compress(content, GZIP_LEVEL)
+                kept += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
             start["headers"] = [*kept, (b"content-length", str(len(content)).encode())]
             await send(start)
             await send({"type": "http.response.body", "body": content})
