@@ -7,23 +7,23 @@ library, its small renditions and its embedded frames at URLs of their own. Stre
 runs it as a script for every view of a page: the navigation.
 """
 
-import asyncio
-import signal
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import streamlit as st
-import uvicorn
 from starlette.middleware import Middleware
 
 from retrieval.api import api_routes, page_start
 from retrieval.errors import SettingsError
 from retrieval.paths import ROOT
-from retrieval.web import LANGUAGES, StartEarly, current_settings, frontend_route, loading
+from retrieval.web import (
+    LANGUAGES,
+    StartEarly,
+    current_settings,
+    frontend_route,
+    loading,
+    tune_server,
+)
 from retrieval.web.media_routes import RejectInvalidMediaUrls, media_routes
-
-STOP_S = 2  # seconds for open responses when the server is stopped
 
 
 def main() -> None:
@@ -55,33 +55,6 @@ def main() -> None:
 
 def _keep_language() -> None:
     st.query_params["lang"] = st.session_state.lang
-
-
-@asynccontextmanager
-async def tune_server(app: st.App) -> AsyncIterator[None]:
-    """Limit how long uvicorn waits for open responses when it stops, and send without delay.
-
-    Streamlit has no options for these, but the signal handler is a method of the uvicorn
-    server that runs this app. By default it waits forever. asyncio sends small packets at once
-    only on sockets that were made with the number of the protocol, which Streamlit's is not:
-    each answer on a connection that is kept open took 44 ms, and takes 2 ms this way.
-    """
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    tuning = None
-    if isinstance(server, uvicorn.Server):
-        server.config.timeout_graceful_shutdown = STOP_S
-        tuning = asyncio.create_task(_send_without_delay(server))
-    yield
-    if tuning:
-        tuning.cancel()
-
-
-async def _send_without_delay(server: uvicorn.Server) -> None:
-    while not server.started:
-        await asyncio.sleep(0.01)
-    for listening in (listener for each in server.servers for listener in each.sockets):
-        if listening.family in (socket.AF_INET, socket.AF_INET6):
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit
 
 
 if __name__ == "__main__":

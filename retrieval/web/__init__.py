@@ -31,6 +31,7 @@ from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import near_duplicates, project, sample_of
 from retrieval.web.page import OPENING, page_config
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
+from retrieval.web.server import tune_server
 from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, Sentence, TextKey, translate
 from retrieval.web.turns import Job
@@ -102,6 +103,7 @@ __all__ = [
     "summarize",
     "timestamp",
     "translate",
+    "tune_server",
     "visible",
     "without_paths",
 ]

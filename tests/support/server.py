@@ -43,18 +43,20 @@ class Server:
 
 @contextmanager
 def serving(
-    timeout_s: float = 60, environment: Mapping[str, str] | None = None
+    timeout_s: float = 60,
+    environment: Mapping[str, str] | None = None,
+    app: Path = Path("app.py"),
 ) -> Iterator[Server]:
     """Start `streamlit run app.py` on a free port, wait until it is healthy, end it after.
 
-    `environment` is added to this process's own.
+    `environment` is added to this process's own; `app` is another app to run.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
-    environment = {**os.environ, **(environment or {})}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     server = Server(port, subprocess.Popen(command, cwd=ROOT, env=environment))
     try:
         deadline = time.monotonic() + timeout_s
