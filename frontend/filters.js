@@ -29,7 +29,8 @@ export class Filters {
   draw() {
     const { t, question } = this.page;
     const set = (change) => this.page.ask(change, { settled: true });
-    this.element.replaceChildren(
+    const focused = this.element.getRootNode().activeElement?.id;
+    this.element.replaceChildren(...[
       el("header", {}, el("h2", {}, t("narrow")), iconButton("close", t("close"), () => this.element.hidePopover())),
       this.toggle("animated_only", question.animated, (animated) => set({ animated })),
       this.toggle("fold", question.fold, (fold) => set({ fold })),
@@ -40,7 +41,8 @@ export class Filters {
       this.chat(),
       question.not ? this.range("not_weight", question.not_weight, 0, 1, 0.1, (not_weight) => set({ not_weight })) : null,
       this.page.picture ? this.range("picture_weight", question.picture_weight, 0.1, 3, 0.1, (picture_weight) => set({ picture_weight })) : null,
-    );
+    ].filter(Boolean));
+    if (focused) this.element.querySelector(`#${focused}`)?.focus();
   }
 
   labelled(key, control, id = `filter-${key}`) {
@@ -87,7 +89,8 @@ export class Filters {
     const { t, question, texts } = this.page;
     const names = Object.keys(texts).filter((key) => key.startsWith("reaction_")).map((key) => key.slice(9));
     names.sort((a, b) => t(`reaction_${a}`).localeCompare(t(`reaction_${b}`)));
-    const input = el("select", { on: { change: () => this.page.ask({ only: input.value }, { settled: true }) } },
+    const set = (name) => this.page.ask(this.page.isMessage() ? { only: name } : { browse: name }, { settled: true });
+    const input = el("select", { on: { change: () => set(input.value) } },
       el("option", { value: "" }, t("only_reaction_any")),
       names.map((name) => el("option", { value: name, selected: question.only === name }, t(`reaction_${name}`))),
     );
@@ -95,7 +98,7 @@ export class Filters {
   }
 
   chat() {
-    const input = el("textarea", { rows: 3, value: this.page.question.chat, on: { change: () => this.page.ask({ chat: input.value }, { settled: true }) } });
+    const input = el("textarea", { rows: 3, value: this.page.question.chat, on: { change: () => this.page.askChat(input.value) } });
     input.value = this.page.question.chat;
     return this.labelled("chat", input);
   }

@@ -9,17 +9,18 @@ const FETCH_AHEAD = 1; // screens before the end at which more are asked for
 const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 
 export class Grid {
-  /** `page` as in renderCard; `fetchMore()` is called near the end, `leave()` when ArrowUp leaves. */
-  constructor(page, { fetchMore = () => {}, leave = () => {}, label = "" } = {}) {
+  /** `page` as in renderCard; `fetchMore()` is called near the end, `leave()` when ArrowUp leaves, `scrolled()`. */
+  constructor(page, { fetchMore = () => {}, leave = () => {}, scrolled = () => {}, label = "" } = {}) {
     this.page = page;
     this.fetchMore = fetchMore;
     this.leave = leave;
+    this.scrolled = scrolled;
     this.element = el("div", { className: "grid", role: "list", "aria-label": label });
     this.gifs = [];
     this.cards = new Map(); // number → element
     this.current = 0; // the card that Tab leads to
     this.masonry = new Masonry(0);
-    this.schedule = this.schedule.bind(this);
+    this.onScroll = this.onScroll.bind(this);
     this.element.addEventListener("keydown", (event) => this.onKey(event));
     this.element.addEventListener("focusin", (event) => this.onFocus(event));
     this.observer = new ResizeObserver(() => this.onResize());
@@ -28,26 +29,28 @@ export class Grid {
 
   /** Listen to the element that scrolls; again after the grid has moved within the page. */
   attach() {
-    this.scroller?.removeEventListener("scroll", this.schedule);
+    this.scroller?.removeEventListener("scroll", this.onScroll);
     this.scroller = scrollerOf(this.element);
     const target = this.scroller === document.scrollingElement ? document : this.scroller;
-    target.addEventListener("scroll", this.schedule, { passive: true });
+    target.addEventListener("scroll", this.onScroll, { passive: true });
     this.draw();
   }
 
   destroy() {
     this.observer.disconnect();
-    this.scroller?.removeEventListener("scroll", this.schedule);
+    this.scroller?.removeEventListener("scroll", this.onScroll);
   }
 
   /** Show these GIFs instead of what was shown. */
   set(gifs) {
+    const hadFocus = this.focused() >= 0;
     this.cards.forEach((card) => card.remove());
     this.cards.clear();
     this.gifs = [];
     this.current = 0;
     this.masonry = new Masonry(this.element.clientWidth);
     this.add(gifs);
+    if (hadFocus && !this.focus(0)) this.leave();
   }
 
   add(gifs) {
@@ -66,6 +69,11 @@ export class Grid {
     for (const gif of this.gifs) this.masonry.add(gif.width / gif.height);
     for (const [number, card] of this.cards) this.place(card, number);
     this.draw();
+  }
+
+  onScroll() {
+    this.scrolled();
+    this.schedule();
   }
 
   schedule() {
