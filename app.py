@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from retrieval.api import api_routes, page_start
 from retrieval.errors import SettingsError
+<<<<<<< HEAD
 from retrieval.paths import ROOT
 from retrieval.web import (
     LANGUAGES,
@@ -23,11 +24,15 @@ from retrieval.web import (
     loading,
     tune_server,
 )
+=======
+from retrieval.web import LANGUAGES, StartEarly, current_settings, frontend_route, loading
+>>>>>>> a11y
 from retrieval.web.media_routes import RejectInvalidMediaUrls, media_routes
 
 
 def main() -> None:
     from views.common import tr  # its caches need the running server
+    from views.frontend import mark_language
 
     st.set_page_config(page_title="CLIP reaction search", page_icon="🎬", layout="wide")
     if "lang" not in st.session_state:
@@ -39,8 +44,8 @@ def main() -> None:
         st.Page("views/about.py", title=tr("page_about"), icon=":material/info:"),
     ]
     page = st.navigation(pages, position="top")
-    st.html(ROOT / "views" / "page.css")
     with st.container(key="language"):
+        mark_language(st.session_state.lang)
         st.segmented_control(
             tr("language"),
             list(LANGUAGES),

@@ -23,3 +23,24 @@ def mount(module: str, config: Mapping[str, object]) -> None:
         f"reaction_{name}", html="<div></div>", js=_LOADER, isolate_styles=False
     )
     component(key=name, data={**config, "module": module})
+
+
+# Streamlit's own document says English, and its tables that scroll cannot be scrolled by keys.
+_DOCUMENT = """
+export default function ({data}) {
+  document.documentElement.lang = data.lang;
+  const reach = () => document.querySelectorAll("[data-testid=stMarkdownContainer] table")
+    .forEach((table) => { table.tabIndex = table.scrollWidth > table.clientWidth ? 0 : -1; });
+  const changes = new MutationObserver(reach);
+  changes.observe(document.body, {childList: true, subtree: true});
+  addEventListener("resize", reach);
+  reach();
+  return () => { changes.disconnect(); removeEventListener("resize", reach); };
+}
+"""
+
+
+def mark_language(language: str) -> None:
+    """Tell screen readers and browsers the page's language, as an ISO 639-1 code."""
+    component = st.components.v2.component("reaction_document", js=_DOCUMENT)
+    component(key="document", data={"lang": language})
