@@ -14,8 +14,6 @@ from starlette.middleware import Middleware
 
 from retrieval.api import api_routes, page_start
 from retrieval.errors import SettingsError
-<<<<<<< HEAD
-from retrieval.paths import ROOT
 from retrieval.web import (
     LANGUAGES,
     StartEarly,
@@ -24,9 +22,6 @@ from retrieval.web import (
     loading,
     tune_server,
 )
-=======
-from retrieval.web import LANGUAGES, StartEarly, current_settings, frontend_route, loading
->>>>>>> a11y
 from retrieval.web.media_routes import RejectInvalidMediaUrls, media_routes
 
 

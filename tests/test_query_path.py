@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from views.question import Question, understand_question
 
 from retrieval.api import Question, understand_question
 from retrieval.paths import PACKAGE, ROOT

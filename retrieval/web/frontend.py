@@ -106,15 +106,11 @@ class StartEarly:
         if scope["type"] != "http" or scope["method"] != "GET" or not PAGES.fullmatch(path):
             await self._app(scope, receive, send)
             return
-<<<<<<< HEAD
-        head = await run_in_threadpool(self._head, scope["query_string"].decode("latin-1"))
-        accepts_gzip = b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b"")
-=======
         head = _style()
         if path in EARLY_PAGES:
             query = scope["query_string"].decode("latin-1")
             head = await run_in_threadpool(self._head, query) + head
->>>>>>> a11y
+        accepts_gzip = b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b"")
         # Streamlit's own answer has to be whole and not compressed to be written into.
         headers = [h for h in scope["headers"] if h[0] not in (b"accept-encoding", b"range")]
         scope = {**scope, "headers": headers}
