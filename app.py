@@ -20,9 +20,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from retrieval.api.library import library_routes
 from retrieval.errors import BusyError, MediaError, RetrievalError, SettingsError, StoppedError
 from retrieval.web import (
     GIF_ROUTE,
@@ -34,6 +36,7 @@ from retrieval.web import (
     find_file,
     loading,
 )
+from retrieval.web.frontend import FRONTEND, frontend_folder
 
 CACHED = {"Cache-Control": "public, max-age=86400"}  # an id is the hash of the bytes
 GUARDED = {  # a browser never runs a file that poses as media
@@ -169,6 +172,8 @@ else:
         routes=[
             Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", serve_gif),
             Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame:int}}.png", serve_still),
+            *library_routes(),
+            Mount(f"/{frontend_folder()}", StaticFiles(directory=FRONTEND)),
         ],
         middleware=[Middleware(RejectInvalidMediaUrls)],
         lifespan=limit_shutdown,

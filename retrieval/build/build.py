@@ -73,9 +73,9 @@ def build_index(
     is done. At most `frames` distinct frames per GIF are embedded. With `copy_media` the files
     are copied into the bundle, which can then be moved; otherwise it refers to them. `fresh`
     embeds everything again. With "words" in `signals`, the words in the pictures are read, by the
-    recogniser in `ocr_model` if it is given. What `leave_out` names is not indexed. ValueError for unknown signals, CheckpointError if
-    a model of the reader is missing, SourceError if there is nothing to index, StorageError if
-    `out` cannot be written; the old bundle is then untouched.
+    recogniser in `ocr_model` if it is given. What `leave_out` names is not indexed. ValueError
+    for unknown signals, CheckpointError if a model of the reader is missing, SourceError if there
+    is nothing to index, StorageError if `out` cannot be written; the old bundle is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()

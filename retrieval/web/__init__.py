@@ -12,8 +12,9 @@ from retrieval.web.feedback import (
     summarize,
     timestamp,
 )
+from retrieval.web.library_map import LibraryMap, library_map
 from retrieval.web.loader import Loading, loading
-from retrieval.web.overview import near_duplicates, project, sample_of
+from retrieval.web.overview import Overview, open_overview
 from retrieval.web.routes import (
     GIF_ROUTE,
     STILL_ROUTE,
@@ -35,8 +36,10 @@ __all__ = [
     "LANGUAGES",
     "STILL_ROUTE",
     "Job",
+    "LibraryMap",
     "Loading",
     "MediaFile",
+    "Overview",
     "Settings",
     "Stills",
     "Summary",
@@ -49,15 +52,14 @@ __all__ = [
     "embed_upload",
     "filter_choices",
     "find_file",
+    "library_map",
     "loading",
     "media_file",
-    "near_duplicates",
+    "open_overview",
     "png_of",
-    "project",
     "question_as_text",
     "read_uploads",
     "read_votes",
-    "sample_of",
     "save_vote",
     "summarize",
     "timestamp",

@@ -1,0 +1,300 @@
+"""The library page's data: numbers, the map, look-alikes, tables.
+
+GET api/v1/library           numbers, charts, licences
+GET api/v1/map               places and clusters; 202 while they are computed
+GET api/v1/duplicates        groups of look-alikes, a page at a time
+GET api/v1/library.csv       all records
+GET api/v1/licences.csv      the GIFs without a licence, as a metadata.csv to fill in
+
+All addresses in an answer are relative to the page's root, or on the web.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from retrieval.errors import RetrievalError
+from retrieval.library import Record, is_web_address
+from retrieval.search import Searcher
+from retrieval.web import (
+    LANGUAGES,
+    Overview,
+    current_settings,
+    library_map,
+    loading,
+    open_overview,
+    translate,
+)
+from retrieval.web.library_tables import (
+    LIBRARY_COLUMNS,
+    LICENSE_COLUMNS,
+    csv_chunks,
+    library_row,
+    license_row,
+)
+from retrieval.web.overview import bars, histogram
+
+PREFIX = "/api/v1"
+PROBLEM = "application/problem+json"
+TITLE_CHARS = 200
+GROUPS_AT_ONCE = 20
+MAX_GROUPS_AT_ONCE = 200
+GIFS_WITHOUT_LICENSE = 24  # shown; the table has all
+SIZES_S = 0.3  # to wait for the sizes of files, before answering without
+MAP_S = 2.0  # to wait for the map
+FILMS = (".mp4", ".webm")
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Response]
+
+
+def library_routes() -> list[Route]:
+    """The routes, for an app that serves the bundle of the settings."""
+    handlers = {
+        "library": library,
+        "map": map_of_library,
+        "duplicates": duplicates,
+        "library.csv": library_csv,
+        "licences.csv": licences_csv,
+    }
+    return [Route(f"{PREFIX}/{name}", answering(handler)) for name, handler in handlers.items()]
+
+
+def answering(handler: Handler) -> Handler:
+    """The handler, with a problem (RFC 9457) instead of an error; no path of the host in it."""
+
+    @wraps(handler)
+    def answer(request: Request) -> Response:
+        try:
+            return handler(request)
+        except ValueError as error:
+            return problem(422, "Invalid parameter", str(error))
+        except (RetrievalError, OSError) as error:
+            _log.error("%s", error)  # it may name paths of this machine
+            return problem(503, "Not open", "The library is not open.", retry_after_s=5)
+
+    return answer
+
+
+def problem(status: int, title: str, detail: str, retry_after_s: int = 0) -> Response:
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
+    return JSONResponse(content, status, headers, media_type=PROBLEM)
+
+
+def library(request: Request) -> Response:
+    """Numbers, charts, licences. `bytes` and `missing` are null while files are looked up."""
+    overview = _overview()
+    catalog, sizes = overview.catalog, overview.sizes.wait(SIZES_S)
+    seconds = [record.duration_ms / 1000 for record in catalog if record.duration_ms]
+    kilobytes = [size / 1000 for size in sizes or () if size]
+    charts = {
+        "license": bars(record.license for record in catalog),
+        "source": bars(record.source for record in catalog),
+        "duration": histogram(seconds),
+        "size": histogram(kilobytes),
+    }
+    unlicensed = overview.unlicensed
+    return JSONResponse(
+        {
+            "version": overview.version,
+            "gifs": len(catalog),
+            "frames": overview.manifest.n_frames,
+            "animated": int(catalog.animated.sum()),
+            "bytes": None if sizes is None else sum(size or 0 for size in sizes),
+            "missing": None if sizes is None else _n_missing(overview, sizes),
+            "unlicensed": len(unlicensed),
+            "unlicensed_gifs": [
+                describe(catalog[i], overview) for i in unlicensed[:GIFS_WITHOUT_LICENSE]
+            ],
+            "duplicates": len(overview.look_alikes),
+            "charts": {name: chart for name, chart in charts.items() if chart},
+            "tables": {"library": "api/v1/library.csv", "unlicensed": "api/v1/licences.csv"},
+        }
+    )
+
+
+def _n_missing(overview: Overview, sizes: list[int | None]) -> int:
+    pairs = zip(overview.catalog, sizes, strict=True)
+    return sum(size is None and not is_web_address(record.uri) for record, size in pairs)
+
+
+def map_of_library(request: Request) -> Response:
+    """Points and clusters; `final` says whether more points follow. 202 while there are none."""
+    overview, searcher = _overview(), _searcher()
+    if searcher is None:
+        return _still_computing(0)
+    made = library_map(searcher, overview.version)
+    layout = made.wait(MAP_S)
+    if made.failed:
+        return problem(500, "No map", "The map of this library could not be made.")
+    if layout is None:
+        return _still_computing(made.n_mapped)
+    language = _language(request)
+    points = []
+    middles = _middle_frames(searcher, layout.gifs)
+    for number, place, cluster, frame in zip(
+        layout.gifs.tolist(),
+        layout.places.round(4).tolist(),
+        layout.cluster_of.tolist(),
+        middles,
+        strict=True,
+    ):
+        record = overview.catalog[number]
+        points.append(
+            {
+                "id": record.id,
+                "title": record.title[:TITLE_CHARS],
+                "x": place[0],
+                "y": place[1],
+                "cluster": cluster,
+                **_pictures(record, overview, frame),
+            }
+        )
+    clusters = [
+        {
+            "name": translate(language, f"reaction_{c.reaction}") if c.reaction else c.word,
+            "reaction": c.reaction or None,
+            "x": c.x,
+            "y": c.y,
+            "gifs": c.n_gifs,
+        }
+        for c in layout.clusters
+    ]
+    return JSONResponse(
+        {
+            "version": overview.version,
+            "gifs": len(overview.catalog),
+            "mapped": made.n_mapped,
+            "final": made.final,
+            "points": points,
+            "clusters": clusters,
+        }
+    )
+
+
+def _still_computing(n_mapped: int) -> Response:
+    content = {"final": False, "mapped": n_mapped, "points": [], "clusters": []}
+    return JSONResponse(content, 202, {"Retry-After": "1"})
+
+
+def _middle_frames(searcher: Searcher, gifs: np.ndarray) -> list[int]:
+    """The embedded frame in the middle of each GIF: the first one is often blank."""
+    frames = searcher.collection.embeddings
+    starts = frames.starts()
+    ends = np.append(starts[1:], len(frames))
+    middles: list[int] = frames.frame_indices[(starts[gifs] + ends[gifs] - 1) // 2].tolist()
+    return middles
+
+
+def duplicates(request: Request) -> Response:
+    """Groups of look-alikes with what tells their members apart, and which one to keep."""
+    overview = _overview()
+    offset = _whole_number(request, "offset", 0)
+    limit = min(_whole_number(request, "limit", GROUPS_AT_ONCE), MAX_GROUPS_AT_ONCE)
+    groups = overview.look_alikes
+    shown = groups[offset : offset + limit] if limit else []
+    end = offset + len(shown)
+    catalog = overview.catalog
+    return JSONResponse(
+        {
+            "version": overview.version,
+            "offset": offset,
+            "next_offset": end if limit and end < len(groups) else None,
+            "total": len(groups),
+            "groups": [
+                {
+                    "id": catalog[int(group[0])].id,
+                    "keep": catalog[overview.kept(group.tolist())].id,
+                    "gifs": [describe(catalog[i], overview) for i in group.tolist()],
+                }
+                for group in shown
+            ],
+            "command": overview.build_command(),
+        }
+    )
+
+
+def library_csv(request: Request) -> Response:
+    """All records, streamed."""
+    rows = map(library_row, _overview().catalog)
+    return _table(csv_chunks(LIBRARY_COLUMNS, rows), "library.csv")
+
+
+def licences_csv(request: Request) -> Response:
+    """The GIFs without a licence, as a metadata.csv to be filled in."""
+    overview = _overview()
+    rows = (license_row(overview.catalog[i]) for i in overview.unlicensed)
+    return _table(csv_chunks(LICENSE_COLUMNS, rows), "metadata.csv")
+
+
+def _table(chunks: Iterator[str], name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def describe(record: Record, overview: Overview) -> dict[str, Any]:
+    """What the page shows of a GIF."""
+    return {
+        "id": record.id,
+        "title": record.title[:TITLE_CHARS],
+        "width": record.width,
+        "height": record.height,
+        "animated": record.n_frames > 1,
+        "duration_ms": record.duration_ms,
+        "bytes": overview.sizes.of(record),
+        "license": record.license,
+        **_pictures(record, overview, 0),  # the first frame is always embedded
+    }
+
+
+def _pictures(record: Record, overview: Overview, frame: int) -> dict[str, Any]:
+    """Addresses of a still and of the moving picture; null for what cannot be shown.
+
+    There is no still of a GIF on the web: it is not decoded here, and a map that loads hundreds
+    of whole GIFs helps nobody.
+    """
+    film = record.uri.lower().endswith(FILMS)
+    if is_web_address(record.uri):
+        return {"film": film, "still": None, "preview": record.uri}
+    if overview.sizes.of(record) is None:
+        return {"film": film, "still": None, "preview": None}
+    return {
+        "film": film,
+        "still": f"still/{record.id}/{frame}/100.webp",
+        "preview": f"rendition/{record.id}/200.webp",
+    }
+
+
+def _overview() -> Overview:
+    return open_overview(current_settings().index)
+
+
+def _searcher() -> Searcher | None:
+    """The searcher, None while it loads; RetrievalError if it cannot be loaded."""
+    settings = current_settings()
+    load = loading(settings.index, settings.checkpoint)
+    if load.error:
+        raise load.error
+    return load.searcher
+
+
+def _language(request: Request) -> str:
+    language = request.query_params.get("lang", "")
+    return language if language in LANGUAGES else next(iter(LANGUAGES))
+
+
+def _whole_number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ValueError(f"{name} is {text[:20]!r}; expected a whole number, 0 or more.")
+    return int(text)
