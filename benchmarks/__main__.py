@@ -17,6 +17,8 @@ index       build time, memory, recall and speed of each kind of index on synthe
             libraries; a million vectors take six minutes and 3 GB of temporary files
 signals     a message by all signals, encoding included, over a synthetic library of 100,000
             GIFs (--gifs); a minute
+renditions  time and bytes of the small renditions that the page shows, of the bundle's GIFs or of
+            those in a folder (--folder), and libwebp's settings (--parameters); two minutes
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
             messages whose answers were held out; needs the extra [train]; five minutes
 """
@@ -32,6 +34,7 @@ import numpy as np
 from benchmarks.build import measure_build
 from benchmarks.duplicates import measure_duplicates
 from benchmarks.index import measure_sizes
+from benchmarks.renditions import measure_renditions
 from benchmarks.search import PAGE_FILTER, PAGE_TOP_K, measure_search
 from benchmarks.signals import measure_signals
 from retrieval.cli.console import parser_for, run
@@ -42,7 +45,7 @@ from retrieval.search import Searcher, Term
 
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
-    *("index", "search", "signals", "answers"),
+    *("index", "search", "signals", "renditions", "answers"),
 )
 
 
@@ -55,13 +58,15 @@ def main() -> None:
         "--gifs",
         type=int,
         metavar="N",
-        help="build: how many GIFs (default 48); search: default 125000; duplicates: the first N",
+        help="build: how many GIFs (default 48); search: default 125000; renditions: default 200; duplicates: the first N",
     )
     parser.add_argument(
         "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
     )
     parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
     parser.add_argument("--dim", type=int, default=512, help="of vectors, for `index` and `search`")
+    parser.add_argument("--folder", type=Path, help="with GIFs, for `renditions`")
+    parser.add_argument("--parameters", action="store_true", help="too, for `renditions`")
     args = parser.parse_args()
     if args.what == "start":
         from benchmarks.cold_start import measure_start  # a browser, which the others do without
@@ -79,6 +84,9 @@ def main() -> None:
         return
     if args.what == "signals":
         measure_signals(args.gifs or 100_000)
+        return
+    if args.what == "renditions":
+        measure_renditions(args.folder or args.index / MEDIA, args.gifs or 200, args.parameters)
         return
     if args.what == "answers":
         from benchmarks.answers import measure_answers  # torch, which the others do without

@@ -18,6 +18,10 @@ class MediaError(RetrievalError):
     """One picture or animation is over a bound, broken, or no picture at all."""
 
 
+class LimitError(MediaError):
+    """A picture or animation is over a bound on its size, or on the cost of decoding it."""
+
+
 class UnavailableError(MediaError):
     """A picture cannot be had now, but may be next time: no network, a busy server."""
 

@@ -17,6 +17,7 @@ from retrieval.encoders.checkpoint import Checkpoint
 from retrieval.library.bundle import Bundle
 from retrieval.library.manifest import SIGNALS
 from retrieval.search.searcher import Searcher
+from retrieval.web.media_routes import current_renditions
 from retrieval.web.settings import current_settings
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
@@ -99,8 +100,9 @@ def use_hub(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what builds note about this machine out of the real home, in all processes."""
+    """Keep builds' notes and renditions of GIFs out of the real home, in all processes."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REACTION_CACHE", str(tmp_path_factory.mktemp("renditions")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
@@ -109,6 +111,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def settings_of_this_test() -> None:
     """A process reads the environment once; a test may have changed it since."""
     current_settings.cache_clear()
+    current_renditions.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,10 @@ from conftest import BLUE, GREEN, RED, YELLOW, save_gif
 from PIL import Image, ImageDraw
 
 from retrieval.errors import MediaError
-from retrieval.media.decoders import on_white
 from retrieval.media.formats import gif_standalone_frames
 from retrieval.media.frames import SUFFIXES, read_media
 from retrieval.media.limits import Limits
+from retrieval.media.pictures import on_white
 
 WHITE, CLEAR = (255, 255, 255), (0, 0, 0, 0)
 FOUR = (RED, GREEN, BLUE, YELLOW)

@@ -27,7 +27,10 @@ from retrieval.build.build import build_index
 from retrieval.errors import MediaError
 from retrieval.library.catalog import Record, read_catalog, write_catalog
 from retrieval.library.embeddings import GifFrames, write_shard
-from retrieval.web.routes import Stills, check_frame, find_file
+from retrieval.renditions import RenditionStore
+from retrieval.web import media_routes
+from retrieval.web.renditions import Renditions
+from retrieval.web.routes import check_frame, find_file
 from tests.support.server import Server, serving
 
 SECRET = b"GIF89a of the host"
@@ -132,7 +135,8 @@ REFUSED = (
 def test_gif_route_refuses_what_is_no_media_file_of_the_bundle(
     address: str, folder: Path, name: str
 ):
-    for path in (f"gif/{id_of(name)}.gif", f"still/{id_of(name)}/0.png"):
+    gif_id = id_of(name)
+    for path in (f"gif/{gif_id}.gif", f"rendition/{gif_id}/200.webp", f"still/{gif_id}/0/200.webp"):
         answer = get(f"{address}/{path}", timeout_s=5)
         assert (answer.status, answer.took_s < 2) == (404, True), path
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -153,12 +157,17 @@ def test_gif_route_refuses_what_is_no_media_file_of_the_bundle(
         "gif/%FF.gif",
         f"gif/{'f' * 5_000}.gif",
         f"gif/{id_of('picture')}.gif%2Fx",
-        f"still/{id_of('picture')}/{'9' * 5_000}.png",
-        f"still/{id_of('picture')}/-1.png",
-        f"still/{id_of('picture')}/%D9%A1.png",
+        f"still/{id_of('picture')}/{'9' * 5_000}/200.webp",
+        f"still/{id_of('picture')}/-1/200.webp",
+        f"still/{id_of('picture')}/%D9%A1/200.webp",
         f"still/{id_of('picture')}/0",
-        f"still/{id_of('picture')}/0.png/0.png",
-        "still/zzz/0.png",
+        f"still/{id_of('picture')}/0.png",
+        f"still/{id_of('picture')}/0/200.webp/200.webp",
+        "still/zzz/0/200.webp",
+        "rendition/zzz/200.webp",
+        f"rendition/{id_of('picture')}/{'9' * 5_000}.webp",
+        f"rendition/{id_of('picture')}/%D9%A1.webp",
+        f"rendition/{id_of('picture')}/200.gif",
     ],
 )
 def test_absurd_address_is_404_and_names_no_path(address: str, folder: Path, path: str):
@@ -172,7 +181,8 @@ def test_media_type_is_that_of_the_content_and_the_answer_is_guarded(address: st
     for gif_id, media_type in ((id_of("picture"), "image/png"), (plain.id, "image/gif")):
         for path, expected in (
             (f"gif/{gif_id}.html", media_type),
-            (f"still/{plain.id}/0.png", "image/png"),
+            (f"rendition/{gif_id}/200.webp", media_type),
+            (f"still/{plain.id}/0/200.webp", "image/webp"),
         ):
             answer = get(f"{address}/{path}")
             assert (answer.status, answer.headers["content-type"]) == (200, expected)
@@ -194,12 +204,12 @@ def test_heavy_stills_leave_the_server_answering_and_end_with_those_who_asked(
     server: Server, folder: Path
 ):
     plain = read_catalog(folder / "bundle" / "catalog.parquet")[0].id
-    assert get(f"{server.address}/still/{plain}/0.png").status == 200
+    assert get(f"{server.address}/still/{plain}/0/200.webp").status == 200
     before_mb = server.resident_mb(peak=True)
 
     def ask(frame: int) -> None:
         with suppress(OSError):  # gone, as a visitor who does not want to wait
-            get(f"{server.address}/still/{id_of('heavy')}/{frame}.png", timeout_s=1)
+            get(f"{server.address}/still/{id_of('heavy')}/{frame}/200.webp", timeout_s=1)
 
     visitors = [threading.Thread(target=ask, args=(HEAVY_FRAME - n % 3,)) for n in range(45)]
     for visitor in visitors:
@@ -218,7 +228,7 @@ def test_heavy_stills_leave_the_server_answering_and_end_with_those_who_asked(
 def test_server_ends_soon_while_it_decodes(server: Server):
     def ask(frame: int) -> None:
         with suppress(OSError):  # the server ends first
-            get(f"{server.address}/still/{id_of('heavy')}/{frame}.png", timeout_s=300)
+            get(f"{server.address}/still/{id_of('heavy')}/{frame}/200.webp", timeout_s=300)
 
     visitors = [threading.Thread(target=ask, args=(HEAVY_FRAME - n,)) for n in range(45)]
     for visitor in visitors:
@@ -232,19 +242,20 @@ def test_server_ends_soon_while_it_decodes(server: Server):
 
 
 def test_still_beyond_the_queue_is_answered_503_with_retry_after(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("REACTION_INDEX", str(folder / "bundle"))
-    import app  # the server's module; opens the library that is set
 
     async def connected() -> Message:
         await asyncio.sleep(60)
         raise AssertionError("nobody leaves")
 
-    monkeypatch.setattr(app, "STILLS", Stills(at_once=0, waiting=0))
+    full = Renditions(RenditionStore(tmp_path, 1_000_000), at_once=0, waiting=0)
+    monkeypatch.setattr(media_routes, "current_renditions", lambda: full)
     plain = read_catalog(folder / "bundle" / "catalog.parquet")[0].id
-    scope = {"type": "http", "path_params": {"gif_id": plain, "frame": 0}}
-    answer = asyncio.run(app.serve_still(Request(scope, connected)))
+    where = {"gif_id": plain, "frame": 0, "width": 200}
+    scope = {"type": "http", "path_params": where, "headers": []}
+    answer = asyncio.run(media_routes.serve_still(Request(scope, connected)))
     assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
     assert bytes(answer.body) == b"Too many people are asking just now. Try again soon."
 

@@ -9,7 +9,15 @@ from retrieval.errors import MediaError, RetrievalError
 from retrieval.library import Bundle, Record, is_web_address
 from retrieval.media import PictureText
 from retrieval.search import Searcher
-from retrieval.web import GIF_ROUTE, STILL_ROUTE, MediaFile, Uploads, media_file, png_of
+from retrieval.web import (
+    GIF_ROUTE,
+    STILL_ROUTE,
+    MediaFile,
+    Uploads,
+    media_file,
+    png_of,
+    still_url,
+)
 from views.common import while_watched
 
 WORDS_WIDTH = 240  # pixels
@@ -37,10 +45,13 @@ def gif_address(record: Record, searcher: Searcher) -> str | None:
     return f"{origin}{GIF_ROUTE}/{record.id}{file.suffix}" if origin else str(file.path)
 
 
-def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str | None:
-    """One frame for `st.image`: a URL or PNG bytes; None if it cannot be shown.
+def still_image(
+    record: Record, frame: int, searcher: Searcher, width: int = 200
+) -> bytes | str | None:
+    """One frame for `st.image`: a URL or bytes; None if it cannot be shown.
 
-    A GIF on the web is not decoded here: its own URL.
+    `width`: of the picture at a URL, one of WIDTHS. A GIF on the web is not decoded here: its own
+    URL.
     """
     collection = searcher.collection
     try:
@@ -52,7 +63,7 @@ def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str |
             return gif_address(record, searcher)
         origin = _server_origin()
         if origin:
-            return f"{origin}{STILL_ROUTE}/{record.id}/{frame}.png"
+            return origin + still_url(record.id, frame, width)
         return png_of(file.path, frame)
     except RetrievalError:
         return None
@@ -60,7 +71,7 @@ def still_image(record: Record, frame: int, searcher: Searcher) -> bytes | str |
 
 def render_words(record: Record, words: PictureText, searcher: Searcher) -> None:
     """Render the frame in which words were read, with a box around them."""
-    image = still_image(record, words.frame, searcher)
+    image = still_image(record, words.frame, searcher, width=480)
     with st.container(width=WORDS_WIDTH):
         if not isinstance(image, str) or STILL_ROUTE not in image:
             render_image(image, words.text)

@@ -43,14 +43,21 @@ from retrieval.encoders import (
 )
 from retrieval.errors import BundleError, CheckpointError, HubOfflineError, StorageError
 from retrieval.library import (
+    CATALOG,
     DEFAULT_POOLING,
     KINDS,
     POOLINGS,
     SIGNALS,
     check_signals,
+    is_web_address,
+    media_path,
+    read_catalog,
     read_manifest,
 )
 from retrieval.media import DEFAULT_FRAMES, Limits
+from retrieval.renditions import RenditionStore, prepare_renditions
+
+PREPARED_WIDTHS = (100, 200)  # pixels, of the page's cards
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +136,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files stay; the library page writes one of the look-alikes that you do not keep",
     )
     add("--fresh", action="store_true", help="embed all files again")
+    add(
+        "--renditions",
+        action="store_true",
+        help="afterwards make the small renditions that the page shows, into its cache "
+        "(REACTION_CACHE); otherwise each is made when it is first shown",
+    )
     for bound in fields(Limits):
         add(
             f"--{bound.name.replace('_', '-')}",
@@ -173,6 +186,8 @@ def execute(args: argparse.Namespace) -> None:
             ocr_model=args.ocr_model,
             leave_out=leave_out,
         )
+    if args.renditions:
+        print(make_renditions(args.out), file=sys.stderr)
     print(json.dumps(as_json(report), ensure_ascii=False) if args.json else as_text(report))
     if args.report:
         try:
@@ -182,6 +197,23 @@ def execute(args: argparse.Namespace) -> None:
                 f"The report cannot be written to {args.report}: {error.strerror}. The index is "
                 f"whole; name another file with --report and run it again, which embeds nothing."
             ) from error
+
+
+def make_renditions(bundle: Path) -> str:
+    """Make the renditions of a bundle's files that the page's cache lacks; what was made."""
+    from retrieval.web import Settings  # the page's own packages, which other builds do without
+
+    settings = Settings.read()
+    store = RenditionStore(settings.cache, settings.cache_mb * 1_000_000)
+    places = ((r.id, media_path(bundle, r, pulled=False)) for r in read_catalog(bundle / CATALOG))
+    files = [
+        (gif_id, Path(place)) for gif_id, place in places if place and not is_web_address(place)
+    ]
+    with progress_bar("renditions", "file") as progress:
+        prepared = prepare_renditions(files, store, PREPARED_WIDTHS, progress)
+    lines = [f"{prepared.n_made:,} renditions made, {prepared.n_stored:,} were there before."]
+    lines += [f"No rendition of GIF {gif_id[:12]}: {reason}" for gif_id, reason in prepared.failed]
+    return "\n".join(lines)
 
 
 def _signals(names: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Media files: formats told by their content, and decoding within bounds."""
 
-from retrieval.media.decoders import on_white
-from retrieval.media.formats import media_suffix
+from retrieval.media.decoders import open_media
+from retrieval.media.formats import loop_count, media_suffix
 from retrieval.media.frames import (
     DEFAULT_FRAMES,
     SUFFIXES,
@@ -11,19 +11,24 @@ from retrieval.media.frames import (
     read_frames,
     read_media,
 )
-from retrieval.media.limits import Facts, Limits, PictureText, Stop
+from retrieval.media.limits import Budget, Facts, Limits, PictureText, Stop
+from retrieval.media.pictures import Look, on_white
 
 __all__ = [
     "DEFAULT_FRAMES",
     "SUFFIXES",
+    "Budget",
     "Facts",
     "Limits",
+    "Look",
     "Media",
     "PictureText",
     "Stop",
     "convert_media",
+    "loop_count",
     "media_suffix",
     "on_white",
+    "open_media",
     "read_bytes",
     "read_frames",
     "read_media",

@@ -17,7 +17,6 @@ from functools import partial
 from itertools import accumulate
 
 import av
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from retrieval.errors import MediaError, RetrievalError, UnavailableError, reason_of
@@ -32,6 +31,7 @@ from retrieval.media.formats import (
     webp_delays_ms,
 )
 from retrieval.media.limits import Budget, Limits, check
+from retrieval.media.pictures import AS_IT_IS, Look, from_frame, from_picture
 
 # What the first bytes are → ffmpeg's name of the one demuxer that may read them.
 DEMUXERS = {".gif": "gif", ".apng": "apng", ".mp4": "mov", ".webm": "matroska"}
@@ -51,26 +51,14 @@ MAX_UNITS = {"h264": 500, "hevc": 500, "libdav1d": 64, "av1": 64}
 
 NO_PICTURE = "no picture that can be read; expected GIF, WebP, APNG, JPEG, PNG, MP4 or WebM"
 
-# The upright position of each EXIF orientation.
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-ORIENTATION = 0x0112  # EXIF tag
-
-# Frames with these indices (ascending), RGB on white.
+# Frames with these indices (ascending).
 Decode = Callable[[Sequence[int]], Iterator[Image.Image]]
 # Start of each frame in ms from 0, duration in ms, how to decode.
 Opened = tuple[list[int], int, Decode]
 
 
 @contextmanager
-def open_media(data: bytes, budget: Budget) -> Iterator[Opened]:
+def open_media(data: bytes, budget: Budget, look: Look = AS_IT_IS) -> Iterator[Opened]:
     """(start of each frame in ms from 0, duration in ms, how to decode), nothing decoded yet.
 
     Whatever the decoders raise, here or while they decode, comes as a MediaError. What the
@@ -87,8 +75,8 @@ def open_media(data: bytes, budget: Budget) -> Iterator[Opened]:
 
     with ExitStack() as stack:
         with named_errors(limits):
-            opened = _open_stream(data, budget) if is_stream else _open_picture(data, budget)
-            starts, duration_ms, decode = stack.enter_context(opened)
+            opened = _open_stream if is_stream else _open_picture
+            starts, duration_ms, decode = stack.enter_context(opened(data, budget, look))
         yield starts, duration_ms, decode_with_named_errors
 
 
@@ -126,7 +114,7 @@ def _decoding_reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _open_stream(data: bytes, budget: Budget) -> Iterator[Opened]:
+def _open_stream(data: bytes, budget: Budget, look: Look) -> Iterator[Opened]:
     """A GIF, APNG, MP4 or WebM.
 
     ffmpeg's GIF demuxer shows a frame without a delay for 100 ms, as browsers do.
@@ -152,7 +140,7 @@ def _open_stream(data: bytes, budget: Budget) -> Iterator[Opened]:
         if len(standalone) != len(spans):
             standalone = []
         n_hidden = len(packets) - 1 - len(spans)  # the last packet is an empty one
-        decode = partial(_decode_packets, stream, packets, n_hidden, standalone, budget)
+        decode = partial(_decode_packets, stream, packets, n_hidden, standalone, budget, look)
         yield starts, duration_ms if len(starts) > 1 else 0, decode
 
 
@@ -226,6 +214,7 @@ def _decode_packets(
     n_hidden: int,
     standalone: Sequence[bool],
     budget: Budget,
+    look: Look,
     indices: Sequence[int],
 ) -> Iterator[Image.Image]:
     """Decode frames. `standalone` tells of each packet whether it is independent (or is empty if
@@ -244,10 +233,7 @@ def _decode_packets(
         for decoded in stream.decode(packet):
             budget.check(decoded.width, decoded.height)
             if index in wanted:
-                image = _rgb(decoded)
-                if decoded.rotation:  # a film from a phone that was held upright
-                    image = image.rotate(decoded.rotation, expand=True)
-                yield image
+                yield from_frame(decoded, look)
                 wanted.discard(index)
                 if not wanted:
                     return
@@ -273,19 +259,8 @@ def needed_frames(indices: Sequence[int], standalone: Sequence[bool]) -> set[int
     return needed
 
 
-def _rgb(decoded: av.VideoFrame) -> Image.Image:
-    """A decoded frame in RGB on white; 2 ms less for a GIF frame than by way of RGBA."""
-    if decoded.format.name == "bgra":  # GIF
-        pixels = decoded.to_ndarray()
-        if (pixels[..., 3] == 255).all():
-            return Image.fromarray(np.ascontiguousarray(pixels[..., 2::-1]))
-    elif decoded.format.name.startswith(("yuv4", "yuvj", "rgb24")):  # film, no alpha
-        return Image.fromarray(decoded.to_ndarray(format="rgb24"))
-    return on_white(Image.fromarray(decoded.to_ndarray(format="rgba")))
-
-
 @contextmanager
-def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
+def _open_picture(data: bytes, budget: Budget, look: Look) -> Iterator[Opened]:
     """A JPEG, PNG or WebP."""
     limits, kind = budget.limits, PILLOW_FORMATS.get(media_suffix(data))
     if kind is None:
@@ -317,23 +292,6 @@ def _open_picture(data: bytes, budget: Budget) -> Iterator[Opened]:
                 if picture.mode == "P" and picture.palette is None:  # Pillow would show black
                     raise ValueError("colours of a palette that is missing")
                 if number in indices:
-                    yield _upright_rgb(picture)
+                    yield from_picture(picture, look)
 
     yield starts, duration_ms, decode
-
-
-def _upright_rgb(picture: Image.Image) -> Image.Image:
-    """A decoded picture in RGB on white, turned as its EXIF says."""
-    turn = UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
-    if picture.mode.startswith("I;16"):  # Pillow's own conversion clips 16-bit grey to white
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    image = on_white(picture)
-    return image if turn is None else image.transpose(turn)
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """The picture in RGB, its transparent pixels on white."""
-    if image.mode != "RGBA":
-        image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")

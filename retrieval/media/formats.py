@@ -225,3 +225,29 @@ def webp_delays_ms(data: bytes) -> list[int]:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + size + size % 2
     return delays_ms
+
+
+_GIF_LOOP = b"\x21\xff\x0bNETSCAPE2.0\x03\x01"
+
+
+def loop_count(data: bytes) -> int:
+    """How often an animation plays; 0 for without end, as films do here.
+
+    A GIF without the extension plays once; with it, as browsers do, once more than it says:
+    https://www.vurdalakov.net/misc/gif/netscape-looping-application-extension
+
+    >>> loop_count(b"GIF89a" + _GIF_LOOP + bytes(3)), loop_count(b"GIF89a")
+    (0, 1)
+    """
+    suffix = media_suffix(data)
+    start = {".gif": _GIF_LOOP, ".webp": b"ANIM", ".apng": b"acTL"}.get(suffix)
+    at = data.find(start) if start else -1
+    if at < 0:
+        return 1 if suffix == ".gif" else 0
+    at += len(start or b"")
+    if suffix == ".apng":  # after its length and kind, the number of frames
+        return min(int.from_bytes(data[at + 4 : at + 8], "big"), 65535)
+    if suffix == ".webp":  # after its size, the background
+        return int.from_bytes(data[at + 8 : at + 10], "little")
+    repeats = int.from_bytes(data[at : at + 2], "little")
+    return min(repeats + 1, 65535) if repeats else 0

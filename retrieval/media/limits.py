@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from retrieval.errors import MediaError, StoppedError
+from retrieval.errors import LimitError, StoppedError
 
 Stop = Callable[[], bool]  # whether the work was cancelled; called from any thread
 
@@ -79,7 +79,7 @@ class Budget:
     def check(self, width: int = 0, height: int = 0, passes: int = 1) -> None:
         """Count a decoded frame, of `passes` passes; called between frames.
 
-        StoppedError if the work was cancelled, MediaError if a limit is exceeded.
+        StoppedError if the work was cancelled, LimitError if a limit is exceeded.
         """
         if self._stop and self._stop():
             raise StoppedError
@@ -87,15 +87,15 @@ class Budget:
         self._pixels += width * height * passes
         check("max_decoded_pixels", self._pixels, self.limits.max_decoded_pixels)
         if time.thread_time() - self._start_s > self.limits.max_decode_s:
-            raise MediaError(f"max_decode_s is {self.limits.max_decode_s:,}, this takes longer")
+            raise LimitError(f"max_decode_s is {self.limits.max_decode_s:,}, this takes longer")
 
 
 def check(bound: str, value: int, limit: int) -> None:
-    """MediaError if the value exceeds the limit.
+    """LimitError if the value exceeds the limit.
 
     >>> check("max_frames", 3_001, 3_000)
     Traceback (most recent call last):
-    retrieval.errors.MediaError: max_frames is 3,000, this has 3,001
+    retrieval.errors.LimitError: max_frames is 3,000, this has 3,001
     """
     if value > limit:
-        raise MediaError(f"{bound} is {limit:,}, this has {value:,}")
+        raise LimitError(f"{bound} is {limit:,}, this has {value:,}")

@@ -1,5 +1,12 @@
 """The web page's logic, without Streamlit."""
 
+from retrieval.web.addresses import (
+    GIF_ROUTE,
+    RENDITION_ROUTE,
+    STILL_ROUTE,
+    rendition_url,
+    still_url,
+)
 from retrieval.web.catalog import filter_choices
 from retrieval.web.feedback import (
     Summary,
@@ -15,16 +22,7 @@ from retrieval.web.feedback import (
 from retrieval.web.library_map import LibraryMap, library_map
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import Overview, open_overview
-from retrieval.web.routes import (
-    GIF_ROUTE,
-    STILL_ROUTE,
-    MediaFile,
-    Stills,
-    check_frame,
-    find_file,
-    media_file,
-    png_of,
-)
+from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
@@ -34,6 +32,7 @@ from retrieval.web.visitors import without_paths
 __all__ = [
     "GIF_ROUTE",
     "LANGUAGES",
+    "RENDITION_ROUTE",
     "STILL_ROUTE",
     "Job",
     "LibraryMap",
@@ -41,7 +40,6 @@ __all__ = [
     "MediaFile",
     "Overview",
     "Settings",
-    "Stills",
     "Summary",
     "Tally",
     "Uploads",
@@ -60,7 +58,9 @@ __all__ = [
     "question_as_text",
     "read_uploads",
     "read_votes",
+    "rendition_url",
     "save_vote",
+    "still_url",
     "summarize",
     "timestamp",
     "translate",

@@ -1,4 +1,4 @@
-"""The GIFs of a bundle and their frames, as the server's routes return them.
+"""The GIFs of a bundle that may be served, and their frames.
 
 A lookup reads the catalogue only; no encoder or index is loaded. A bundle may come from
 somebody else, so its catalogue is not trusted. Served are regular files whose content is
@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import imageio.v3 as iio
 import numpy as np
 
-from retrieval.errors import MediaError
+from retrieval.errors import BundleError, MediaError
 from retrieval.hub import is_address, sha256_of
 from retrieval.library import (
     CATALOG,
@@ -37,11 +34,8 @@ from retrieval.library import (
 )
 from retrieval.media import Limits, Stop, media_suffix, read_frames
 from retrieval.web.catalog import library_catalog
-from retrieval.web.turns import Job, SharedJobs, Turns
 
-GIF_ROUTE = "/gif"  # /gif/ID.gif
-STILL_ROUTE = "/still"  # /still/ID/FRAME.png
-STILL_SIDE = 256  # pixels, width and height at most: enough for a card or a frame strip
+STILL_SIDE = 256  # pixels, width and height of a PNG at most
 # A library may have been built with wider limits than the default; the cost of decoding one
 # frame stays limited.
 LIMITS = Limits(
@@ -51,15 +45,13 @@ LIMITS = Limits(
     max_duration_ms=86_400_000,
     max_decode_s=10,
 )
-STILL_CACHE_BYTES = 40_000_000
-
-STILLS_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)  # one core stays free for searches
-STILLS_WAITING = 64  # the frames of a few pages of results
-
 _HEAD_BYTES = 256  # read by media_suffix
 # Without waiting, where the system has such a flag: opening a pipe would wait for its writer.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MEDIA_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,18 +61,28 @@ class MediaFile:
     path: Path
     suffix: str  # ".gif", ".webp", …
     size_bytes: int
+    modified_ns: int
 
     @property
     def media_type(self) -> str:
-        return _MEDIA_TYPES.get(self.suffix, f"image/{self.suffix[1:]}")
+        return media_type_of(self.suffix)
+
+
+def media_type_of(suffix: str) -> str:
+    """The media type of a format.
+
+    >>> media_type_of(".webp"), media_type_of(".mp4")
+    ('image/webp', 'video/mp4')
+    """
+    return _MEDIA_TYPES.get(suffix, f"image/{suffix[1:]}")
 
 
 def find_file(where: Path | str, gif_id: str) -> MediaFile:
     """The file of a GIF of the bundle. MediaError if there is none that may be served.
 
-    BundleError while a bundle on the Hub has not been opened.
+    BundleError while a bundle on the Hub has not been opened, and if the bundle is damaged.
     """
-    catalog = library_catalog(where)
+    catalog = _read_or_damaged(lambda: library_catalog(where))
     number = catalog.find(gif_id)
     if number is None or catalog[number].id != gif_id:  # it finds by the first characters, too
         raise MediaError(f"No GIF {gif_id[:12]} in this library.")
@@ -111,7 +113,7 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
         raise MediaError(f"The file of GIF {record.id[:12]} cannot be read.") from error
     if not suffix:
         raise MediaError(f"The file of GIF {record.id[:12]} is no picture and no film.")
-    return MediaFile(Path(path), suffix, facts.st_size)
+    return MediaFile(Path(path), suffix, facts.st_size, facts.st_mtime_ns)
 
 
 def _may_serve(bundle: Path, record: Record, path: str, pulled: bool) -> bool:
@@ -130,9 +132,19 @@ def _is_within(path: str, folder: str) -> bool:
 def check_frame(where: Path | str, gif_id: str, frame: int) -> None:
     """MediaError unless this frame of the GIF was embedded."""
     bundle = folder_of(where)
-    frames = _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id)
+    frames = _read_or_damaged(
+        lambda: _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id)
+    )
     if frames is None or frame not in frames:
         raise MediaError(f"Frame {frame} of GIF {gif_id[:12]} is not indexed.")
+
+
+def _read_or_damaged(read: Callable[[], T]) -> T:
+    """What `read` returns of a bundle's tables. BundleError if they are damaged."""
+    try:
+        return read()
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:  # Arrow's, and ours of it
+        raise BundleError("The tables of this library are damaged.") from error
 
 
 def _read_once(read: Callable[[Path], Any], bundle: Path, name: str = "") -> Any:
@@ -143,46 +155,6 @@ def _read_once(read: Callable[[Path], Any], bundle: Path, name: str = "") -> Any
 @lru_cache(maxsize=6)
 def _read(read: Callable[[Path], Any], path: Path, version: int) -> Any:
     return read(path)
-
-
-class Stills:
-    """Frames as PNG: few are decoded at a time, each once for all concurrent requests."""
-
-    def __init__(self, at_once: int = STILLS_AT_ONCE, waiting: int = STILLS_WAITING):
-        self._turns = Turns(at_once, waiting)
-        self._jobs: SharedJobs[bytes] = SharedJobs()
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
-        self._cache_bytes = 0
-
-    def cached(self, path: Path, frame: int) -> bytes | None:
-        """The PNG, if it is in the cache."""
-        with self._lock:
-            png = self._cache.get((path, frame))
-            if png is not None:
-                self._cache.move_to_end((path, frame))
-            return png
-
-    def job(self, path: Path, frame: int) -> AbstractContextManager[Job[bytes]]:
-        """The job that decodes the frame, shared by concurrent requests.
-
-        It fails with BusyError if too many jobs wait, MediaError if there is no such frame.
-        """
-
-        def work(stop: Stop) -> bytes:
-            with self._turns.turn(stop):
-                png = png_of(path, frame, stop)
-            self._keep(path, frame, png)
-            return png
-
-        return self._jobs.job((path, frame), work)
-
-    def _keep(self, path: Path, frame: int, png: bytes) -> None:
-        with self._lock:
-            self._cache_bytes += len(png) - len(self._cache.get((path, frame), b""))
-            self._cache[path, frame] = png
-            while self._cache_bytes > STILL_CACHE_BYTES:
-                self._cache_bytes -= len(self._cache.popitem(last=False)[1])
 
 
 def png_of(source: Path | bytes, frame: int, stop: Stop | None = None) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retrieval.errors import SettingsError
 from retrieval.hub import is_address
-from retrieval.paths import STARTER, _user_folder
+from retrieval.paths import STARTER, _user_folder, user_cache
 
 _YES_NO = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
@@ -26,6 +26,8 @@ class Settings:
     checkpoint: str = ""  # source of the bundle's checkpoint; "": the one the bundle names
     feedback: bool = False  # whether visitors may vote on results
     data: Path = Path()  # folder that stores the votes
+    cache: Path = Path()  # folder that stores small renditions of GIFs
+    cache_mb: int = 2000  # their total size at most
     max_files: int = 100  # uploads per visitor
     max_total_mb: int = 500  # total size of a visitor's uploads
 
@@ -45,12 +47,14 @@ class Settings:
         feedback = value_of("FEEDBACK").lower() or "off"
         if feedback not in _YES_NO:
             raise _invalid("FEEDBACK", feedback, "on or off")
-        index, data = value_of("INDEX"), value_of("DATA")
+        index, data, cached = value_of("INDEX"), value_of("DATA"), value_of("CACHE")
         return cls(
             index=(index if is_address(index) else Path(index)) if index else cls.index,
             checkpoint=value_of("CHECKPOINT"),
             feedback=_YES_NO[feedback],
             data=Path(data) if data else _user_folder("DATA", ".local/share"),
+            cache=Path(cached) if cached else user_cache(),
+            cache_mb=number("CACHE_MB", cls.cache_mb),
             max_files=number("MAX_FILES", cls.max_files),
             max_total_mb=number("MAX_TOTAL_MB", cls.max_total_mb),
         )

@@ -1,0 +1,15 @@
+"""Small renditions of GIFs and films, and their store on disk."""
+
+from retrieval.renditions.prepare import Prepared, prepare_renditions
+from retrieval.renditions.render import VERSION, WIDTHS, render_animation, render_still
+from retrieval.renditions.store import RenditionStore
+
+__all__ = [
+    "VERSION",
+    "WIDTHS",
+    "Prepared",
+    "RenditionStore",
+    "prepare_renditions",
+    "render_animation",
+    "render_still",
+]

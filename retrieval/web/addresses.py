@@ -1,0 +1,53 @@
+"""URLs of media on this server; what is at one never changes, as an id is the hash of the bytes."""
+
+from __future__ import annotations
+
+import re
+
+from retrieval.renditions import WIDTHS
+
+GIF_ROUTE = "/gif"  # /gif/ID.gif: the file itself
+RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.webp: a small animation
+STILL_ROUTE = "/still"  # /still/ID/FRAME/WIDTH.webp: one embedded frame
+
+_MEDIA_URL = re.compile(
+    rf"{GIF_ROUTE}/\w+\.\w+"
+    rf"|{RENDITION_ROUTE}/\w+/[0-9]{{1,9}}\.webp"
+    rf"|{STILL_ROUTE}/\w+/[0-9]{{1,9}}/[0-9]{{1,9}}\.webp",
+    re.ASCII,
+)
+
+
+def rendition_url(gif_id: str, width: int) -> str:
+    """The path of a GIF's animation that is at most `width` pixels wide, one of WIDTHS.
+
+    >>> rendition_url("0123", 200)
+    '/rendition/0123/200.webp'
+    """
+    _check(width)
+    return f"{RENDITION_ROUTE}/{gif_id}/{width}.webp"
+
+
+def still_url(gif_id: str, frame: int, width: int) -> str:
+    """The path of an embedded frame that is at most `width` pixels wide, one of WIDTHS.
+
+    >>> still_url("0123", 7, 100)
+    '/still/0123/7/100.webp'
+    """
+    _check(width)
+    return f"{STILL_ROUTE}/{gif_id}/{frame}/{width}.webp"
+
+
+def is_media_url(path: str) -> bool:
+    """Whether a path has the form of one of ours."""
+    return _MEDIA_URL.fullmatch(path) is not None
+
+
+def is_below_media(path: str) -> bool:
+    """Whether a path is below one of these routes, of whatever form."""
+    return path.startswith((f"{GIF_ROUTE}/", f"{RENDITION_ROUTE}/", f"{STILL_ROUTE}/"))
+
+
+def _check(width: int) -> None:
+    if width not in WIDTHS:
+        raise ValueError(f"width is {width}; expected one of {', '.join(map(str, WIDTHS))}")

@@ -1,0 +1,61 @@
+"""Renditions for visitors: few are made at a time, each once for all who wait for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from retrieval.media import Stop
+from retrieval.renditions import RenditionStore
+from retrieval.web.routes import LIMITS
+from retrieval.web.turns import Job, SharedJobs, Turns
+
+AT_ONCE = max(1, (os.cpu_count() or 1) - 1)  # one core stays free for searches
+WAITING = 128  # the GIFs of a few pages of results
+
+
+class Renditions:
+    """The renditions of a store, made as they are asked for.
+
+    Long work passes its turn on between frames, so one slow GIF does not hold up the others.
+    """
+
+    def __init__(self, store: RenditionStore, at_once: int = AT_ONCE, waiting: int = WAITING):
+        self.store = store
+        self._turns = Turns(at_once, waiting)
+        self._jobs: SharedJobs[bytes] = SharedJobs()
+
+    def animation(self, gif_id: str, path: Path, width: int) -> AbstractContextManager[Job[bytes]]:
+        """The job that renders the animation, shared by concurrent requests.
+
+        It fails with BusyError if too many jobs wait, MediaError if it cannot be decoded.
+        """
+        return self._job(
+            (gif_id, path, width),
+            lambda stop: self.store.animation(gif_id, path, width, LIMITS, stop),
+        )
+
+    def still(
+        self, gif_id: str, path: Path, frame: int, width: int
+    ) -> AbstractContextManager[Job[bytes]]:
+        """The same for one frame."""
+        return self._job(
+            (gif_id, path, width, frame),
+            lambda stop: self.store.still(gif_id, path, frame, width, LIMITS, stop),
+        )
+
+    def _job(
+        self, key: tuple[object, ...], render: Callable[[Stop], bytes]
+    ) -> AbstractContextManager[Job[bytes]]:
+        def work(stop: Stop) -> bytes:
+            with self._turns.turn(stop) as turn:
+
+                def stop_or_pass_on() -> bool:
+                    turn.pass_on()
+                    return stop()
+
+                return render(stop_or_pass_on)
+
+        return self._jobs.job(key, work)
