@@ -1,16 +1,13 @@
 """What the pages share: language, settings, the searcher, text that visitors may read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
 
 from retrieval.errors import BundleError, RetrievalError, SettingsError
-from retrieval.hub import is_address
 from retrieval.media import Stop
-from retrieval.paths import ROOT, STARTER
+from retrieval.paths import STARTER
 from retrieval.search import Result, Searcher
 from retrieval.web import (
     LANGUAGES,
@@ -21,7 +18,7 @@ from retrieval.web import (
     filter_choices,
     loading,
     translate,
-    without_paths,
+    visible,
 )
 
 DRAW_EVERY_S = 0.25
@@ -96,15 +93,6 @@ def format_score(result: Result) -> str:
 def clip_text(text: str, chars: int = TITLE_CHARS) -> str:
     """The text, cut to `chars` characters with an ellipsis."""
     return text if len(text) <= chars else f"{text[: chars - 1]}…"
-
-
-def visible(text: object) -> str:
-    """An error or a label as visitors may read it: without this machine's paths."""
-    folders: list[Path | str] = []
-    with suppress(SettingsError):
-        settings = current_settings()
-        folders = [settings.data, *([] if is_address(settings.index) else [settings.index])]
-    return without_paths(str(text), folders, [ROOT, Path.home()])
 
 
 def while_watched(work: Callable[[Stop], T], draw: Callable[[], object]) -> T:

@@ -1,1 +1,6 @@
 """The HTTP API: Starlette routes that answer in JSON, for the page and for other programs."""
+
+from retrieval.api.questions import Question, understand_question
+from retrieval.api.routes import API_ROUTE, api_routes
+
+__all__ = ["API_ROUTE", "Question", "api_routes", "understand_question"]

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -24,13 +23,12 @@ from retrieval.hub import Progress
 from retrieval.library import (
     SIGNALS,
     Bundle,
-    Catalog,
-    FrameEmbeddings,
     Record,
-    VectorIndex,
     gif_means,
 )
 from retrieval.media import Stop, convert_media
+from retrieval.search.browsing import catalogue_order, narrowed, reaction_order, varied_order
+from retrieval.search.collection import Collection
 from retrieval.search.fusion import Fusion
 from retrieval.search.operators import apply_operators, containing
 from retrieval.search.query import (
@@ -46,32 +44,6 @@ from retrieval.search.results import FrameScore, Result
 from retrieval.signals import Reactions, signals_of
 
 DEFAULT_TOP_K = 8
-
-
-class Collection(Protocol):
-    """GIFs that can be searched: a bundle, or uploaded files.
-
-    Row i of the index is GIF i if `pooling` is "mean", frame i if it is "best_frame".
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def records(self) -> Catalog: ...
-
-    @property
-    def embeddings(self) -> FrameEmbeddings: ...
-
-    @property
-    def index(self) -> VectorIndex: ...
-
-    @property
-    def pooling(self) -> str: ...
-
-    def media_path(self, record: Record) -> str: ...
-
-    def check_encoder(self, encoder: Encoder) -> None: ...
 
 
 class Searcher:
@@ -242,15 +214,19 @@ class Searcher:
         keep: Filter | None = None,
         signals: Group[str] | None = None,
         fusion: str | None = None,
+        offset: int = 0,
     ) -> list[Result]:
         """Return the top_k GIFs for a query, or for a unit vector (dim,), best first.
 
-        With `fold`, near-duplicates of a better result are listed under it instead of
+        `offset` is the number of results to leave out before them: pages joined are one long
+        answer. With `fold`, near-duplicates of a better result are listed under it instead of
         taking a place of their own. `keep` excludes what it does not allow. `signals` are those
         to rank by (default: all), `fusion` one of retrieval.search.FUSIONS.
         """
         if top_k < 1:
             raise QueryError(f"top_k is {top_k}; expected 1 or more.")
+        if offset < 0:
+            raise QueryError(f"offset is {offset}; expected 0 or more.")
         if isinstance(query, np.ndarray):
             query = Query(query)
         unknown = sorted(set(signals or ()) - set(SIGNALS))
@@ -262,8 +238,9 @@ class Searcher:
         least = -np.inf if keep.min_score is None else keep.min_score
         chosen = self.signals if signals is None else signals
         if self._fusion and query.answers is not None and set(chosen) != {"frames"}:
-            return self._fused(query, top_k, allowed, least, fold, chosen, fusion)
-        scores, gifs = self._ranker.rank(query.vector, top_k, allowed, least, fold)
+            return self._fused(query, top_k, allowed, least, fold, chosen, fusion, offset)
+        scores, gifs = self._ranker.rank(query.vector, offset + top_k, allowed, least, fold)
+        ranked = zip(gifs[offset:].tolist(), scores[offset:].tolist(), strict=True)
         return [
             self._result(
                 query.vector,
@@ -272,8 +249,56 @@ class Searcher:
                 score,
                 self._ranker.folded(query.vector, gif, allowed, least) if fold else (),
             )
-            for rank, (gif, score) in enumerate(zip(gifs.tolist(), scores.tolist(), strict=True), 1)
+            for rank, (gif, score) in enumerate(ranked, offset + 1)
         ]
+
+    def browse(
+        self,
+        top_k: int,
+        *,
+        reaction: str = "",
+        seed: int | None = None,
+        fold: bool = False,
+        keep: Filter | None = None,
+        offset: int = 0,
+    ) -> list[Result]:
+        """Return GIFs without a question: as catalogued, or those that express a reaction most
+        first, or by chance (`seed`) with reactions taking turns. Pages as in `search`.
+
+        A score is the reaction's part in what the GIF expresses, else 0; frames are compared with
+        the GIF's own mean. QueryError if reactions are not known of this collection.
+        """
+        records, signals = self.collection.records, self._gif_signals
+        scores = np.zeros(len(records), np.float32)
+        order = catalogue_order(len(records))
+        if reaction:
+            if signals is None or reaction not in Reactions.load().categories:
+                raise QueryError(f"Which GIFs express {reaction!r} is not known of this library.")
+            number = Reactions.load().categories.index(reaction)
+            scores, order = signals.kinds[:, number], reaction_order(signals.kinds, number)
+        elif seed is not None:
+            order = varied_order(len(records), seed, signals.main_reactions if signals else None)
+        allowed = keep.mask(records) if keep else None
+        page = narrowed(order, allowed, records, fold)[offset : offset + top_k]
+        results = []
+        for rank, (gif, mean) in enumerate(zip(page.tolist(), self.means(page), strict=True)):
+            folded = self._ranker.folded(mean, gif, allowed, -np.inf) if fold else ()
+            results.append(self._result(mean, offset + rank + 1, gif, float(scores[gif]), folded))
+        return results
+
+    def single(self, gif_id: str) -> Result:
+        """Return one GIF, by its id or the first characters of it, as `browse` returns it."""
+        number = self._number(gif_id)
+        return self._result(self.means([number])[0], 1, number, 0.0, ())
+
+    def signals_for(self, query: Query) -> tuple[str, ...]:
+        """Return the signals by which `search` ranks for a query."""
+        return ("frames",) if query.answers is None else tuple(self.signals)
+
+    @property
+    def expressed(self) -> np.ndarray | None:
+        """Which reactions each GIF expresses, (n, 43); None if that is not known."""
+        return self._gif_signals.kinds if self._gif_signals else None
 
     def _fused(
         self,
@@ -284,14 +309,16 @@ class Searcher:
         fold: bool,
         signals: Group[str],
         fusion: str | None,
+        offset: int,
     ) -> list[Result]:
         assert self._fusion and self._gif_signals and query.reactions is not None
-        ranking = self._fusion.rank(query, top_k, allowed, least, fold, signals, fusion or "sum")
+        ranking = self._fusion.rank(
+            query, offset + top_k, allowed, least, fold, signals, fusion or "sum"
+        )
         categories = Reactions.load().categories
         results = []
-        for at, (gif, score) in enumerate(
-            zip(ranking.gifs.tolist(), ranking.scores.tolist(), strict=True)
-        ):
+        for at in range(offset, len(ranking.gifs)):
+            gif, score = int(ranking.gifs[at]), float(ranking.scores[at])
             folded = self._ranker.folded(query.vector, gif, allowed, -np.inf) if fold else ()
             result = self._result(query.vector, at + 1, gif, score, folded)
             shared = query.reactions * self._gif_signals.kinds[gif]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class GifSignals:
     frames: np.ndarray  # mean and covariance of the GIFs' mean embeddings, (dim + 1, dim)
     measured: Measured
     signals: tuple[str, ...]  # that the bundle was built with
+
+    @cached_property
+    def main_reactions(self) -> np.ndarray:
+        """The number of the reaction that each GIF expresses most, int64 (n,)."""
+        return self.kinds.argmax(axis=1)
 
     @classmethod
     def open(

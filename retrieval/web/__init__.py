@@ -7,7 +7,7 @@ from retrieval.web.addresses import (
     rendition_url,
     still_url,
 )
-from retrieval.web.catalog import filter_choices
+from retrieval.web.catalog import filter_choices, library_catalog
 from retrieval.web.feedback import (
     Summary,
     Tally,
@@ -27,7 +27,7 @@ from retrieval.web.settings import Settings, current_settings
 from retrieval.web.translations import LANGUAGES, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import Uploads, embed_upload, read_uploads
-from retrieval.web.visitors import without_paths
+from retrieval.web.visitors import visible, without_paths
 
 __all__ = [
     "GIF_ROUTE",
@@ -50,6 +50,7 @@ __all__ = [
     "embed_upload",
     "filter_choices",
     "find_file",
+    "library_catalog",
     "library_map",
     "loading",
     "media_file",
@@ -64,5 +65,6 @@ __all__ = [
     "summarize",
     "timestamp",
     "translate",
+    "visible",
     "without_paths",
 ]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+from retrieval.errors import SettingsError
+from retrieval.hub import is_address
+from retrieval.paths import ROOT
+from retrieval.web.settings import current_settings
 
 # An absolute path, but not a part of a URL or of a relative path.
 _PATH = re.compile(r"(?:(?<![\w:/.~-])|(?<=local-dir:))/(?:[^\s/'\"`,;()]+/)*([^\s/'\"`,;()]+)")
@@ -29,3 +35,12 @@ def without_paths(
         if len(path) > 1:
             text = names[path].join(re.split(rf"(?<![\w/]){re.escape(path)}(?!\w)", text))
     return _PATH.sub(r"\1", text)
+
+
+def visible(text: object) -> str:
+    """An error or a label as visitors may read it: without this machine's paths."""
+    folders: list[Path | str] = []
+    with suppress(SettingsError):
+        settings = current_settings()
+        folders = [settings.data, *([] if is_address(settings.index) else [settings.index])]
+    return without_paths(str(text), folders, [ROOT, Path.home()])

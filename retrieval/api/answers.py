@@ -1,0 +1,150 @@
+"""A question and a searcher to the JSON of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+
+from retrieval.api.gifs import gif_json
+from retrieval.api.problems import ProblemError
+from retrieval.api.questions import (
+    Question,
+    describe_question,
+    understand_question,
+    with_chosen_reactions,
+)
+from retrieval.search import Filter, Query, Result, Searcher
+from retrieval.web import translate
+
+MAX_CHIPS = 4  # recognised reactions that are offered to be turned off
+PHRASE_CHARS = 60  # of a quoted phrase that a sentence repeats
+
+
+def answer(
+    question: Question, searcher: Searcher, picture: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return the page of results that is asked for, and what is said about it.
+
+    `picture` is the embedding of the question's picture. Raises what searching raises;
+    ProblemError if there is no GIF to be like.
+    """
+    if question.mine:
+        question = replace(question, like="")
+    if question.browse and not question.is_asked and searcher.expressed is None:
+        name = translate("en", f"reaction_{question.browse}")
+        question = replace(question, message=name, browse="")
+    start = time.perf_counter()
+    query = _query(question, searcher, picture)
+    if query is None:
+        results, signals = _browse(question, searcher)
+    else:
+        chosen = with_chosen_reactions(query, question)
+        results = searcher.search(
+            chosen,
+            question.limit + 1,  # one more, to see whether there is another page
+            fold=question.fold,
+            keep=question.keep,
+            offset=question.offset,
+        )
+        signals = searcher.signals_for(query)
+    took_ms = 1000 * (time.perf_counter() - start)
+    is_last = len(results) <= question.limit
+    results = results[: question.limit]
+    score = None
+    if query is not None:
+        score = "cosine" if signals == ("frames",) else "probability"
+    like = searcher.record(question.like) if question.like else None
+    return {
+        "gifs": [
+            gif_json(result, searcher, is_ranked=bool(signals), has_score=query is not None)
+            for result in results
+        ],
+        "offset": question.offset,
+        "next_offset": None if is_last else question.offset + len(results),
+        "total": len(searcher.collection.records),
+        "took_ms": round(took_ms, 2),
+        "signals": list(signals),
+        "score": score,
+        "reactions": _recognised(query, searcher),
+        "notes": notes_for(question, query, searcher),
+        "like": gif_of(searcher, question.like) if like else None,
+        "empty": _explain_nothing(question, query, searcher)
+        if not results and not question.offset
+        else None,
+        "question": ""
+        if query is None or question.mine
+        else describe_question(question, like.title if like else ""),
+    }
+
+
+def _query(question: Question, searcher: Searcher, picture: np.ndarray | None) -> Query | None:
+    """What is asked; None if nothing is."""
+    if question.like:
+        check_like(question.like, searcher)
+        return Query(searcher.like(question.like))
+    return understand_question(question, searcher, picture) if question.is_asked else None
+
+
+def check_like(gif_id: str, searcher: Searcher) -> None:
+    """ProblemError unless a GIF of the library has this id, or one that starts so."""
+    if searcher.collection.records.find(gif_id) is None:
+        raise ProblemError(
+            HTTPStatus.NOT_FOUND,
+            f"No GIF {gif_id[:12]} in this library. It may have been rebuilt.",
+            "unknown_gif",
+        )
+
+
+def gif_of(searcher: Searcher, gif_id: str) -> dict[str, Any]:
+    """One GIF as JSON, by its id or the first characters of it."""
+    check_like(gif_id, searcher)
+    result = searcher.single(gif_id)
+    return gif_json(result, searcher, is_ranked=False, has_score=False)
+
+
+def notes_for(question: Question, query: Query | None, searcher: Searcher) -> Sequence[str]:
+    """Advice on the question, one sentence each, in the visitor's language."""
+    return []
+
+
+def _browse(question: Question, searcher: Searcher) -> tuple[list[Result], Sequence[str]]:
+    """GIFs without a question, and the signals by which they are in order."""
+    results = searcher.browse(
+        question.limit + 1,
+        reaction=question.browse,
+        seed=question.surprise,
+        fold=question.fold,
+        keep=question.keep,
+        offset=question.offset,
+    )
+    return results, ("reaction",) if question.browse else ()
+
+
+def _recognised(query: Query | None, searcher: Searcher) -> Sequence[Mapping[str, Any]] | None:
+    """The reactions that the message calls for; None where they do not count."""
+    if query is None or query.reactions is None or "reaction" not in searcher.signals:
+        return None
+    likely = list(query.called_for().items())[:MAX_CHIPS]
+    return [{"name": name, "probability": round(p, 4)} for name, p in likely]
+
+
+def _explain_nothing(question: Question, query: Query | None, searcher: Searcher) -> str:
+    """Why there are no results, and what to change."""
+    keep: Filter = question.keep
+    if query is not None:
+        missing = searcher.missing_phrases(query)
+        if missing:
+            phrase = missing[0]
+            if len(phrase) > PHRASE_CHARS:
+                phrase = f"{phrase[: PHRASE_CHARS - 1]}…"
+            return translate(question.language, "nothing_says", phrase=phrase)
+        if query.message and (query.message.required or query.message.excluded):
+            return translate(question.language, "nothing_together")
+        if keep.min_score:
+            return translate(question.language, "nothing", min_score=keep.min_score)
+    return translate(question.language, "nothing_filtered")
