@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from retrieval.api import api_routes
 from retrieval.api.library import library_routes
 from retrieval.errors import SettingsError
 from retrieval.web import LANGUAGES, current_settings, loading
@@ -79,6 +80,7 @@ else:
         __file__,
         routes=[
             *media_routes(),
+            *api_routes(),
             *library_routes(),
             Mount(f"/{frontend_folder()}", StaticFiles(directory=FRONTEND)),
         ],

@@ -11,9 +11,9 @@ All addresses in an answer are relative to the page's root, or on the web.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from functools import wraps
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from retrieval.api.gifs import FILMS, rendition_url, still_url
+from retrieval.api.problems import ProblemError, problem_response
+from retrieval.api.questions import parse_language, wrong
+from retrieval.api.routes import API_ROUTE, NO_STORE, current_searcher
 from retrieval.errors import RetrievalError
 from retrieval.library import Record, is_web_address
 from retrieval.search import Searcher
-from retrieval.web import (
-    LANGUAGES,
-    Overview,
-    current_settings,
-    library_map,
-    loading,
-    open_overview,
-    translate,
-)
+from retrieval.web import Overview, current_settings, library_map, open_overview, translate
 from retrieval.web.library_tables import (
     LIBRARY_COLUMNS,
     LICENSE_COLUMNS,
@@ -41,24 +37,21 @@ from retrieval.web.library_tables import (
     license_row,
 )
 from retrieval.web.overview import bars, histogram
+from retrieval.web.routes import embedded_frames
 
-PREFIX = "/api/v1"
-PROBLEM = "application/problem+json"
 TITLE_CHARS = 200
 GROUPS_AT_ONCE = 20
 MAX_GROUPS_AT_ONCE = 200
 GIFS_WITHOUT_LICENSE = 24  # shown; the table has all
 SIZES_S = 0.3  # to wait for the sizes of files, before answering without
 MAP_S = 2.0  # to wait for the map
-FILMS = (".mp4", ".webm")
-
-_log = logging.getLogger(__name__)
+STILL_WIDTH, PREVIEW_WIDTH = 100, 200  # pixels
 
 Handler = Callable[[Request], Response]
 
 
 def library_routes() -> list[Route]:
-    """The routes, for an app that serves the bundle of the settings."""
+    """The routes, for the server that has the library."""
     handlers = {
         "library": library,
         "map": map_of_library,
@@ -66,29 +59,20 @@ def library_routes() -> list[Route]:
         "library.csv": library_csv,
         "licences.csv": licences_csv,
     }
-    return [Route(f"{PREFIX}/{name}", answering(handler)) for name, handler in handlers.items()]
+    return [Route(f"{API_ROUTE}/{name}", answering(handler)) for name, handler in handlers.items()]
 
 
 def answering(handler: Handler) -> Handler:
-    """The handler, with a problem (RFC 9457) instead of an error; no path of the host in it."""
+    """The handler, with a problem instead of an error."""
 
-    @wraps(handler)
-    def answer(request: Request) -> Response:
+    @functools.wraps(handler)
+    def endpoint(request: Request) -> Response:
         try:
             return handler(request)
-        except ValueError as error:
-            return problem(422, "Invalid parameter", str(error))
-        except (RetrievalError, OSError) as error:
-            _log.error("%s", error)  # it may name paths of this machine
-            return problem(503, "Not open", "The library is not open.", retry_after_s=5)
+        except (ProblemError, RetrievalError, OSError) as error:
+            return problem_response(error)
 
-    return answer
-
-
-def problem(status: int, title: str, detail: str, retry_after_s: int = 0) -> Response:
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
-    return JSONResponse(content, status, headers, media_type=PROBLEM)
+    return endpoint
 
 
 def library(request: Request) -> Response:
@@ -119,7 +103,8 @@ def library(request: Request) -> Response:
             "duplicates": len(overview.look_alikes),
             "charts": {name: chart for name, chart in charts.items() if chart},
             "tables": {"library": "api/v1/library.csv", "unlicensed": "api/v1/licences.csv"},
-        }
+        },
+        headers=NO_STORE,
     )
 
 
@@ -130,16 +115,15 @@ def _n_missing(overview: Overview, sizes: list[int | None]) -> int:
 
 def map_of_library(request: Request) -> Response:
     """Points and clusters; `final` says whether more points follow. 202 while there are none."""
-    overview, searcher = _overview(), _searcher()
-    if searcher is None:
-        return _still_computing(0)
+    language = parse_language(request.query_params)
+    searcher, overview = current_searcher(language), _overview()
     made = library_map(searcher, overview.version)
     layout = made.wait(MAP_S)
     if made.failed:
-        return problem(500, "No map", "The map of this library could not be made.")
+        raise ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "The map could not be made.", "failed")
     if layout is None:
-        return _still_computing(made.n_mapped)
-    language = _language(request)
+        content = {"final": False, "mapped": made.n_mapped, "points": [], "clusters": []}
+        return JSONResponse(content, HTTPStatus.ACCEPTED, NO_STORE | {"Retry-After": "1"})
     points = []
     middles = _middle_frames(searcher, layout.gifs)
     for number, place, cluster, frame in zip(
@@ -178,21 +162,16 @@ def map_of_library(request: Request) -> Response:
             "final": made.final,
             "points": points,
             "clusters": clusters,
-        }
+        },
+        headers=NO_STORE,
     )
 
 
-def _still_computing(n_mapped: int) -> Response:
-    content = {"final": False, "mapped": n_mapped, "points": [], "clusters": []}
-    return JSONResponse(content, 202, {"Retry-After": "1"})
-
-
 def _middle_frames(searcher: Searcher, gifs: np.ndarray) -> list[int]:
-    """The embedded frame in the middle of each GIF: the first one is often blank."""
     frames = searcher.collection.embeddings
     starts = frames.starts()
     ends = np.append(starts[1:], len(frames))
-    middles: list[int] = frames.frame_indices[(starts[gifs] + ends[gifs] - 1) // 2].tolist()
+    middles: list[int] = frames.frame_indices[(starts[gifs] + ends[gifs]) // 2].tolist()
     return middles
 
 
@@ -220,7 +199,8 @@ def duplicates(request: Request) -> Response:
                 for group in shown
             ],
             "command": overview.build_command(),
-        }
+        },
+        headers=NO_STORE,
     )
 
 
@@ -253,8 +233,13 @@ def describe(record: Record, overview: Overview) -> dict[str, Any]:
         "duration_ms": record.duration_ms,
         "bytes": overview.sizes.of(record),
         "license": record.license,
-        **_pictures(record, overview, 0),  # the first frame is always embedded
+        **_pictures(record, overview, middle(embedded_frames(overview.folder, record.id))),
     }
+
+
+def middle(frames: Sequence[int]) -> int:
+    """The frame in the middle: the first one is often blank."""
+    return int(frames[len(frames) // 2]) if len(frames) else 0
 
 
 def _pictures(record: Record, overview: Overview, frame: int) -> dict[str, Any]:
@@ -270,8 +255,8 @@ def _pictures(record: Record, overview: Overview, frame: int) -> dict[str, Any]:
         return {"film": film, "still": None, "preview": None}
     return {
         "film": film,
-        "still": f"still/{record.id}/{frame}/100.webp",
-        "preview": f"rendition/{record.id}/200.webp",
+        "still": still_url(record.id, frame, STILL_WIDTH),
+        "preview": rendition_url(record.id, PREVIEW_WIDTH),
     }
 
 
@@ -279,22 +264,8 @@ def _overview() -> Overview:
     return open_overview(current_settings().index)
 
 
-def _searcher() -> Searcher | None:
-    """The searcher, None while it loads; RetrievalError if it cannot be loaded."""
-    settings = current_settings()
-    load = loading(settings.index, settings.checkpoint)
-    if load.error:
-        raise load.error
-    return load.searcher
-
-
-def _language(request: Request) -> str:
-    language = request.query_params.get("lang", "")
-    return language if language in LANGUAGES else next(iter(LANGUAGES))
-
-
 def _whole_number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise ValueError(f"{name} is {text[:20]!r}; expected a whole number, 0 or more.")
+        raise wrong(name, text, "a whole number, 0 or more")
     return int(text)

@@ -26,7 +26,6 @@ import numpy as np
 from retrieval.library import Catalog
 from retrieval.paths import user_cache, write_json
 from retrieval.search import Searcher
-from retrieval.signals import signals_of
 from retrieval.web.map_clusters import Cluster, find_clusters
 
 FIRST = 600  # GIFs that are placed first
@@ -114,8 +113,7 @@ class LibraryMap:
     def _publish(self, places: np.ndarray, *, final: bool) -> None:
         gifs = self._gifs[: len(places)]
         places = _scaled(places)
-        signals = signals_of(self._searcher.collection)
-        kinds = signals.kinds if signals else None
+        kinds = self._searcher.expressed
         clusters, cluster_of = find_clusters(places, gifs, self._searcher.collection.records, kinds)
         with self._changed:
             self.layout, self.final = Layout(gifs, places, cluster_of, clusters), final
