@@ -150,21 +150,22 @@ export class LibraryMap {
   /** Names of clusters, the largest first; one that would cover another waits for more room. */
   _drawLabels(width, height) {
     this._plane.querySelectorAll(".label").forEach((label) => label.remove());
+    const named = this.data.clusters.filter((cluster) => cluster.name).sort((a, b) => b.gifs - a.gifs);
+    const labels = named.map((cluster) => element("span", { class: "label", "aria-hidden": "true" }, cluster.name));
+    this._plane.append(...labels);
+    const sizes = labels.map((label) => [label.offsetWidth, label.offsetHeight]); // one layout for all
     const boxes = [];
-    for (const cluster of [...this.data.clusters].sort((a, b) => b.gifs - a.gifs)) {
-      if (!cluster.name) continue;
-      const label = element("span", { class: "label", "aria-hidden": "true" }, cluster.name);
-      this._plane.append(label);
-      const [w, h] = [label.offsetWidth, label.offsetHeight];
+    named.forEach((cluster, i) => {
+      const [w, h] = sizes[i];
       const left = Math.max(0, Math.min(width - w, cluster.x * width - w / 2));
       const top = Math.max(0, Math.min(height - h, cluster.y * height - h / 2));
       if (boxes.some((b) => left < b.right + 4 && b.left < left + w + 4 && top < b.bottom + 4 && b.top < top + h + 4)) {
-        label.remove();
-        continue;
+        labels[i].remove();
+        return;
       }
-      label.style.transform = `translate(${left}px, ${top}px)`;
+      labels[i].style.transform = `translate(${left}px, ${top}px)`;
       boxes.push({ left, top, right: left + w, bottom: top + h });
-    }
+    });
   }
 
   _tell() {

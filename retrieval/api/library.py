@@ -36,7 +36,6 @@ from retrieval.web.library_tables import (
     library_row,
     license_row,
 )
-from retrieval.web.overview import bars, histogram
 from retrieval.web.routes import embedded_frames
 
 TITLE_CHARS = 200
@@ -78,15 +77,11 @@ def answering(handler: Handler) -> Handler:
 def library(request: Request) -> Response:
     """Numbers, charts, licences. `bytes` and `missing` are null while files are looked up."""
     overview = _overview()
-    catalog, sizes = overview.catalog, overview.sizes.wait(SIZES_S)
-    seconds = [record.duration_ms / 1000 for record in catalog if record.duration_ms]
-    kilobytes = [size / 1000 for size in sizes or () if size]
-    charts = {
-        "license": bars(record.license for record in catalog),
-        "source": bars(record.source for record in catalog),
-        "duration": histogram(seconds),
-        "size": histogram(kilobytes),
-    }
+    catalog = overview.catalog
+    files = overview.files if overview.sizes.wait(SIZES_S) else None
+    charts = dict(overview.charts)
+    if files and files.kilobytes:
+        charts["size"] = files.kilobytes
     unlicensed = overview.unlicensed
     return JSONResponse(
         {
@@ -94,23 +89,18 @@ def library(request: Request) -> Response:
             "gifs": len(catalog),
             "frames": overview.manifest.n_frames,
             "animated": int(catalog.animated.sum()),
-            "bytes": None if sizes is None else sum(size or 0 for size in sizes),
-            "missing": None if sizes is None else _n_missing(overview, sizes),
+            "bytes": files.n_bytes if files else None,
+            "missing": files.n_missing if files else None,
             "unlicensed": len(unlicensed),
             "unlicensed_gifs": [
                 describe(catalog[i], overview) for i in unlicensed[:GIFS_WITHOUT_LICENSE]
             ],
             "duplicates": len(overview.look_alikes),
-            "charts": {name: chart for name, chart in charts.items() if chart},
+            "charts": charts,
             "tables": {"library": "api/v1/library.csv", "unlicensed": "api/v1/licences.csv"},
         },
         headers=NO_STORE,
     )
-
-
-def _n_missing(overview: Overview, sizes: list[int | None]) -> int:
-    pairs = zip(overview.catalog, sizes, strict=True)
-    return sum(size is None and not is_web_address(record.uri) for record, size in pairs)
 
 
 def map_of_library(request: Request) -> Response:

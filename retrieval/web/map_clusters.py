@@ -75,7 +75,7 @@ def main_reactions(labels: np.ndarray, kinds: np.ndarray, k: int) -> list[str]:
     In standard deviations: some reactions vary little over a library.
     """
     categories = ReactionModel.load().categories
-    usual, deviation = kinds.mean(axis=0), np.maximum(kinds.std(axis=0), 1e-9)
+    usual, deviation = kinds.mean(axis=0), np.maximum(kinds.std(axis=0), 1e-4)
     names = []
     for label in range(k):
         inside = kinds[labels == label]

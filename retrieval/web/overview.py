@@ -66,7 +66,7 @@ class FileSizes:
 
     def wait(self, timeout_s: float) -> list[int | None] | None:
         """The sizes of all records, in catalogue order; None if they are not there in time."""
-        self._ended.wait(timeout_s)
+        self._ended.wait(None if timeout_s == float("inf") else timeout_s)
         return self._all
 
     def _look_up(self) -> None:
@@ -74,6 +74,15 @@ class FileSizes:
             self._all = [self.of(record) for record in self._catalog]
         finally:
             self._ended.set()
+
+
+@dataclass(frozen=True)
+class FileNumbers:
+    """What is known of all files together."""
+
+    n_bytes: int
+    n_missing: int  # GIFs that are not on the web and cannot be shown
+    kilobytes: dict[str, Any] | None  # a histogram of their sizes
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,28 @@ class Overview:
     @cached_property
     def sizes(self) -> FileSizes:
         return FileSizes(self.folder, self.catalog, dict(self.manifest.files), pulled=self.pulled)
+
+    @cached_property
+    def charts(self) -> dict[str, Any]:
+        """Charts of licences, sources and durations, where there is something to see."""
+        seconds = [record.duration_ms / 1000 for record in self.catalog if record.duration_ms]
+        charts = {
+            "license": bars(record.license for record in self.catalog),
+            "source": bars(record.source for record in self.catalog),
+            "duration": histogram(seconds),
+        }
+        return {name: chart for name, chart in charts.items() if chart}
+
+    @cached_property
+    def files(self) -> FileNumbers:
+        """What the sizes say, once `sizes` has them all."""
+        sizes = self.sizes.wait(float("inf")) or []
+        pairs = zip(self.catalog, sizes, strict=True)
+        return FileNumbers(
+            n_bytes=sum(size or 0 for size in sizes),
+            n_missing=sum(size is None and not is_web_address(r.uri) for r, size in pairs),
+            kilobytes=histogram([size / 1000 for size in sizes if size]),
+        )
 
     @cached_property
     def unlicensed(self) -> list[int]:
