@@ -176,10 +176,8 @@ def measure_opening(server: Server, browser: Browser) -> None:
                 page.wait_for_selector("[data-testid=stMain] .reaction-picker")
                 placed.append(float(page.evaluate("() => performance.now()")) / 1000)
                 page.wait_for_timeout(500)
-                tops = (
-                    "() => Math.min(...window.pictures().map((p) => p.getBoundingClientRect().top))"
-                )
-                first = page.evaluate(tops)
+                tops = "() => window.pictures().map((p) => p.getBoundingClientRect().top)"
+                first = min(page.evaluate(tops))
                 whole = page.evaluate("() => window.whole().length")
         print(
             f"open, {size}: first GIF painted {spread(painted)} ms, Streamlit ready {spread(placed)} "

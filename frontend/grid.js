@@ -9,9 +9,13 @@ const FETCH_AHEAD = 1; // screens before the end at which more are asked for
 const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 
 export class Grid {
-  /** `page` as in renderCard; `fetchMore()` is called near the end, `leave()` when ArrowUp leaves. */
-  constructor(page, { fetchMore = () => {}, leave = () => {}, label = "" } = {}) {
+  /**
+   * `render(gif, page)` makes a card; `fetchMore()` is called near the end, `leave()` when ArrowUp
+   * leaves.
+   */
+  constructor(page, { render = renderCard, fetchMore = () => {}, leave = () => {}, label = "" } = {}) {
     this.page = page;
+    this.render = render;
     this.fetchMore = fetchMore;
     this.leave = leave;
     this.element = el("div", { className: "grid", role: "list", "aria-label": label });
@@ -92,7 +96,7 @@ export class Grid {
     for (const number of [...near].filter((n) => n >= 0).sort((a, b) => a - b)) {
       let card = this.cards.get(number);
       if (!card) {
-        card = renderCard(this.gifs[number], this.page);
+        card = this.render(this.gifs[number], this.page);
         card.number = number;
         card.setAttribute("aria-posinset", number + 1);
         card.takeButton.tabIndex = number === this.current ? 0 : -1;

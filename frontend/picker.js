@@ -15,6 +15,7 @@ import { Kept } from "./store.js";
 import { copyText, download, isLocal, linkOf, markdownOf, share, sharesFiles } from "./take.js";
 import { Toast } from "./toast.js";
 import { renderWhy } from "./why.js";
+import cards from "./cards.css" with { type: "css" };
 import styles from "./picker.css" with { type: "css" };
 
 const PAUSE_MS = 120; // without a key, before a question is asked
@@ -44,7 +45,7 @@ export class Picker {
     const { t } = this;
     this.host = el("div", { className: "reaction-picker" });
     const root = this.host.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [styles];
+    root.adoptedStyleSheets = [styles, cards];
     this.box = new Box(this.boxPage());
     this.browse = new BrowseRow(this);
     this.keptRow = new KeptRow(this);

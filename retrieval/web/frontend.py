@@ -30,7 +30,7 @@ from retrieval.web.modules import join_modules
 
 FRONTEND = ROOT / "frontend"
 FRONTEND_ROUTE = "/frontend"
-ENTRIES = ("search",)  # modules of pages
+ENTRIES = ("search", "library")  # modules of pages
 PAGE_STYLE = ROOT / "views" / "page.css"
 PAGES = re.compile(r"/?\w*")  # paths that may be a page's
 EARLY_PAGES = ("/", "")  # the search page
