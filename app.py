@@ -65,7 +65,7 @@ else:
         loading(settings.index, settings.checkpoint)  # while the first browser gets the page
     app = st.App(
         __file__,
-        routes=[*media_routes(), frontend_route(), *api_routes(), *library_routes()],
+        routes=[*media_routes(), frontend_route(), *library_routes(), *api_routes()],
         middleware=[Middleware(RejectInvalidMediaUrls), Middleware(StartEarly, config=page_start)],
         lifespan=tune_server,
     )

@@ -180,8 +180,9 @@ def measure_opening(server: Server, browser: Browser) -> None:
                 first = min(page.evaluate(tops))
                 whole = page.evaluate("() => window.whole().length")
         print(
-            f"open, {size}: first GIF painted {spread(painted)} ms, Streamlit ready {spread(placed)} "
-            f"ms; first picture at y {first:.0f}, {whole} whole pictures above the fold"
+            f"open, {size}: first GIF painted {spread(painted)} ms, Streamlit ready "
+            f"{spread(placed)} ms; first picture at y {first:.0f}, {whole} whole pictures above "
+            f"the fold"
         )
 
 

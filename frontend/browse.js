@@ -1,7 +1,7 @@
 // Rows above the grid: the kinds of reaction as moving chips, and recent and favourite GIFs.
 
-import { el } from "./dom.js";
-import { picture } from "./picture.js";
+import { el, redraw } from "./dom.js";
+import { movesWhenPointed, picture } from "./picture.js";
 import { renderThumb } from "./card.js";
 
 /** Kinds of reaction, each a link that opens its grid; "surprise me" comes first. */
@@ -33,6 +33,7 @@ export class BrowseRow {
     );
     link.name = name;
     link.picture = shown;
+    if (shown) movesWhenPointed(link, shown, this.page);
     return link;
   }
 
@@ -69,7 +70,8 @@ export class KeptRow {
     const { t, kept } = this.page;
     const gifs = kept.all();
     this.isEmpty = !gifs.length;
-    if (this.isEmpty) return this.element.replaceChildren();
+    const toBox = () => this.page.box.focus();
+    if (this.isEmpty) return redraw(this.element, [], toBox);
     const thumbs = gifs.map((gif) => {
       const thumb = renderThumb(gif, this.page, gif.title, () => this.page.take(gif, thumb));
       if (kept.isFavourite(gif)) thumb.classList.add("favourite");
@@ -77,7 +79,7 @@ export class KeptRow {
       return thumb;
     });
     const clear = el("button", { type: "button", className: "plain", on: { click: () => kept.clear() } }, t("kept_clear"));
-    this.element.replaceChildren(el("span", { className: "label" }, t("kept")), ...thumbs, clear);
+    redraw(this.element, [el("span", { className: "label" }, t("kept")), ...thumbs, clear], toBox);
   }
 
   destroy() {

@@ -46,12 +46,14 @@ export class Grid {
 
   /** Show these GIFs instead of what was shown. */
   set(gifs) {
+    const hadFocus = this.focused() >= 0;
     this.cards.forEach((card) => card.remove());
     this.cards.clear();
     this.gifs = [];
     this.current = 0;
     this.masonry = new Masonry(this.element.clientWidth);
     this.add(gifs);
+    if (hadFocus && !this.focus(0)) this.leave();
   }
 
   add(gifs) {
@@ -105,6 +107,7 @@ export class Grid {
         if (before) before.after(card);
         else this.element.prepend(card);
       }
+      card.setAttribute("aria-setsize", this.page.next ? -1 : this.gifs.length); // -1: not known yet
       before = card;
     }
     if (top + (1 + FETCH_AHEAD) * screen > this.masonry.height) this.fetchMore();

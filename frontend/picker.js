@@ -3,7 +3,7 @@
 import { Box } from "./box.js";
 import { BrowseRow, KeptRow } from "./browse.js";
 import { renderChips } from "./chips.js";
-import { clip, el, translator } from "./dom.js";
+import { clip, el, redraw, translator } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
@@ -52,7 +52,7 @@ export class Picker {
     this.filters = new Filters(this);
     this.grid = new Grid(this, { fetchMore: () => this.more_(), leave: () => this.box.focus(), label: t("results") });
     this.chips = el("div", { className: "chips" });
-    this.notes = el("div", { className: "notes" });
+    this.notes = el("div", { className: "notes", role: "status" });
     this.facts = el("p", { className: "facts-line" });
     this.play = el("input", { type: "checkbox", role: "switch", id: "play", on: { change: () => this.setMoving(this.play.checked) } });
     this.status = el("div", { role: "status", className: "unseen" });
@@ -205,7 +205,7 @@ export class Picker {
   }
 
   drawChips() {
-    this.chips.replaceChildren(...renderChips(this.question, this));
+    redraw(this.chips, renderChips(this.question, this), () => this.box.focus());
     this.keptRow.element.hidden = this.keptRow.isEmpty || !isOpening(this.question);
   }
 
@@ -323,7 +323,10 @@ export class Picker {
 
   drawNotes(sentences = []) {
     const unread = this.own.unread.map(({ name, reason }) => `${clip(name)}: ${reason}`);
-    this.notes.replaceChildren(...[...sentences, ...unread].map((text) => el("p", {}, text)));
+    const texts = [...sentences, ...unread];
+    if (texts.join("\n") === this.noted) return; // a screen reader has said it
+    this.noted = texts.join("\n");
+    this.notes.replaceChildren(...texts.map((text) => el("p", {}, text)));
   }
 
   announce(text) {
