@@ -44,7 +44,6 @@ from retrieval.web.uploads import (
     collect,
     embed_file,
     embed_upload,
-    read_uploads,
 )
 from retrieval.web.visitors import visible, without_paths
 
@@ -97,7 +96,6 @@ __all__ = [
     "page_frame",
     "png_of",
     "question_as_text",
-    "read_uploads",
     "read_votes",
     "recognise_language",
     "rendition_url",
