@@ -75,9 +75,10 @@ export function picture(words, path, attributes = {}) {
   const address = words.address(path);
   image.addEventListener("error", () => {
     tries -= 1;
+    image.classList.add("broken"); // no icon of the browser's meanwhile
     if (tries > 0) setTimeout(() => { if (image.isConnected) image.src = address; }, 4000);
-    else image.classList.add("broken");
   });
+  image.addEventListener("load", () => image.classList.remove("broken"));
   image.src = address;
   return image;
 }
