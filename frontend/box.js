@@ -44,6 +44,7 @@ export class Box {
         iconButton("upload", t("rank_mine"), () => this.files.click()),
         (this.filters = iconButton("filter", t("narrow"), () => page.openFilters(this.filters), { "aria-haspopup": "dialog", "aria-expanded": "false" })),
       ),
+      el("button", { type: "submit", hidden: true }), // without one, Enter does nothing in a form of two fields
       this.file,
       this.files,
     );
@@ -69,7 +70,7 @@ export class Box {
 
   submit(event) {
     event.preventDefault();
-    this.page.ask({ q: this.input.value, not: this.negative.value }, { settled: true });
+    this.page.ask({}, { settled: true }); // what is typed is known already
   }
 
   /** Show a question that did not come from typing; what is being typed is never overwritten. */

@@ -13,11 +13,15 @@ export class BrowseRow {
     this.categories = [];
   }
 
+  /** Get the kinds of reaction, once the server has them. */
   async load() {
+    if (this.isLoaded) return;
+    this.isLoaded = true;
     try {
       this.categories = await this.page.source.categories();
     } catch {
-      return; // the row is an extra: the page works without it
+      this.isLoaded = false;
+      return; // the row is an extra: the page works without it, and asks again later
     }
     this.element.append(...this.categories.map(({ name, title, gif }) => this.link(title, () => ({ browse: name }), gif, name)));
     this.mark(this.page.question);
@@ -69,17 +73,39 @@ export class KeptRow {
   draw() {
     const { t, kept } = this.page;
     const gifs = kept.all();
+    const focused = this.element.getRootNode().activeElement?.gifId;
     this.isEmpty = !gifs.length;
     const toBox = () => this.page.box.focus();
-    if (this.isEmpty) return redraw(this.element, [], toBox);
+    if (this.isEmpty) {
+      this.element.hidden = true;
+      return redraw(this.element, [], toBox);
+    }
     const thumbs = gifs.map((gif) => {
-      const thumb = renderThumb(gif, this.page, gif.title, () => this.page.take(gif, thumb));
+      const thumb = renderThumb(gif, this.page, gif.title, () => this.page.taking.take(gif, thumb));
       if (kept.isFavourite(gif)) thumb.classList.add("favourite");
-      thumb.picture.addEventListener("error", () => kept.drop(gif), { once: true });
+      thumb.gifId = gif.id;
+      thumb.picture.addEventListener("error", () => this.onMissing(gif, thumb), { once: true });
       return thumb;
     });
-    const clear = el("button", { type: "button", className: "plain", on: { click: () => kept.clear() } }, t("kept_clear"));
+    const clear = el("button", { type: "button", className: "plain", on: { click: () => this.clear() } }, t("kept_clear"));
     redraw(this.element, [el("span", { className: "label" }, t("kept")), ...thumbs, clear], toBox);
+    if (focused) this.thumbOf({ id: focused })?.focus();
+  }
+
+  thumbOf(gif) {
+    return [...this.element.children].find((thumb) => thumb.gifId === gif.id);
+  }
+
+  /** Forget a GIF that the library no longer has; one that cannot be had now only hides. */
+  async onMissing(gif, thumb) {
+    thumb.hidden = true;
+    const response = gif.is_web ? null : await fetch(thumb.picture.src).catch(() => null);
+    if (response?.status === 404) this.page.kept.drop(gif);
+  }
+
+  clear() {
+    this.page.kept.clear();
+    this.page.box.focus(); // the button is gone
   }
 
   destroy() {

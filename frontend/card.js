@@ -5,8 +5,8 @@ import { isLocal, fillDrag } from "./take.js";
 import { movesWhenPointed, picture } from "./picture.js";
 
 /**
- * A card. `page` has t, source, kept, isMoving(), and the actions take, download, markdown,
- * share, more, why.
+ * A card. `page` has t, source, kept, isMoving(), scoreKind(), and what acts: taking, dialog,
+ * more().
  */
 export function renderCard(gif, page) {
   const { t } = page;
@@ -21,7 +21,7 @@ export function renderCard(gif, page) {
       className: "take",
       title: gif.title,
       "aria-label": [title, score].filter(Boolean).join(", "),
-      on: { click: () => page.take(gif, card) },
+      on: { click: () => page.taking.take(gif, card) },
     },
     shown ?? el("span", { className: "missing" }, t("not_shown_one")),
     el(
@@ -52,17 +52,17 @@ function renderActions(gif, page, card) {
   const { t } = page;
   const title = clip(gif.title);
   const button = (name, key, act) => iconButton(name, `${t(key).replace(/\?$/, "")}: ${title}`, act);
-  const favourite = button("star", "favourite", () => page.favourite(gif, favourite));
+  const favourite = button("star", "favourite", () => page.taking.favourite(gif, favourite));
   favourite.setAttribute("aria-pressed", page.kept.isFavourite(gif));
   const isTakeable = Boolean(gif.file || gif.blob);
-  const save = isTakeable && button("download", "download", () => page.download(gif));
+  const save = isTakeable && button("download", "download", () => page.taking.download(gif, card));
   const actions = [
     isLocal ? save : null, // its link leads nobody else anywhere: the file comes first
-    gif.file && button("markdown", "copy_markdown", () => page.markdown(gif, card)),
-    isTakeable && navigator.canShare && button("share", "share", () => page.share(gif, card)),
+    gif.file && button("markdown", "copy_markdown", () => page.taking.markdown(gif, card)),
+    isTakeable && navigator.canShare && button("share", "share", () => page.taking.share(gif, card)),
     isLocal ? null : save,
     !gif.blob && button("more", "more", () => page.more(gif)),
-    gif.frames?.length && button("why", "why", () => page.why(gif)),
+    gif.frames?.length > 0 && button("why", "why", () => page.dialog.open(gif)),
     !gif.blob && favourite,
   ];
   const menu = el("div", { className: "actions" }, actions);

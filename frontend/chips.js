@@ -2,6 +2,7 @@
 
 import { clip, el, icon } from "./dom.js";
 import { renderThumb } from "./card.js";
+import { DEFAULTS } from "./question.js";
 
 const REACTION = "reaction_"; // prefix of the reactions' names among the texts
 
@@ -10,13 +11,15 @@ export function renderChips(question, page) {
   const { t } = page;
   const list = (name) => question[name].map((value) => [value, { [name]: question[name].filter((v) => v !== value) }]);
   const chips = [
-    page.own.files.length > 0 && chip(t("chip_mine", { n: page.own.files.length }), () => page.leaveOwn(), t),
-    page.picture && chip(t("chip_picture"), () => page.removePicture(), t, page.picture.gif, page),
+    page.own.files.length > 0 && chip(t("chip_mine", { n: page.own.files.length }), () => page.uploads.leave(), t),
+    page.picture && chip(t("chip_picture"), () => page.uploads.remove(), t, page.picture.gif, page),
     question.like && chip(likeLabel(page), () => page.leaveMode(), t, page.like, page),
     question.browse && chip(t(REACTION + question.browse), () => page.leaveMode(), t),
     question.surprise && chip(t("surprise"), () => page.leaveMode(), t),
-    question.chat && chip(t("chip_chat", { text: clip(question.chat.trim().split("\n").at(-1), 30) }), () => page.ask({ chat: "" }), t),
+    question.chat && chip(t("chip_chat", { text: clip(question.chat.trim().split("\n").at(-1), 30) }), () => page.ask({ chat: "" }, { settled: true }), t),
     question.not && chip(t("chip_not", { text: clip(question.not, 30) }), () => page.ask({ not: "" }, { settled: true }), t),
+    question.not && question.not_weight !== DEFAULTS.not_weight && weight("not_weight", question, page),
+    page.picture && question.picture_weight !== DEFAULTS.picture_weight && weight("picture_weight", question, page),
     question.only && chip(t("chip_only", { reaction: t(REACTION + question.only) }), () => page.ask({ only: "" }, { settled: true }), t),
     ...["tag", "license", "source"].flatMap((name) =>
       list(name).map(([value, change]) => chip(t(`chip_${name}`, { value: clip(value, 30) }), () => page.ask(change, { settled: true }), t)),
@@ -26,6 +29,11 @@ export function renderChips(question, page) {
     !question.fold && chip(t("chip_unfolded"), () => page.ask({ fold: true }, { settled: true }), t),
   ].filter(Boolean);
   return [...chips, ...renderReactions(question, page)];
+}
+
+function weight(name, question, page) {
+  const text = `${page.t(name)}: ${question[name]}`;
+  return chip(text, () => page.ask({ [name]: DEFAULTS[name] }, { settled: true }), page.t);
 }
 
 function likeLabel(page) {
@@ -47,7 +55,9 @@ function chip(text, remove, t, gif = null, page = null) {
 function renderReactions(question, page) {
   const { t, answer } = page;
   if (!answer?.reactions || question.only) return [];
-  const toggles = answer.reactions.map(({ name, probability }) => {
+  const recognised = answer.reactions.map(({ name }) => name);
+  const others = question.off.filter((name) => !recognised.includes(name)); // of the address
+  const toggles = [...answer.reactions, ...others.map((name) => ({ name, probability: 0 }))].map(({ name, probability }) => {
     const isOn = !question.off.includes(name);
     const off = isOn ? [...question.off, name] : question.off.filter((other) => other !== name);
     return el(
@@ -58,7 +68,7 @@ function renderReactions(question, page) {
         "aria-pressed": String(isOn),
         title: t("calls_for_help"),
         "aria-describedby": "calls-for",
-        on: { click: () => page.ask({ off }, { settled: true, keepsReactions: true }) },
+        on: { click: () => page.ask({ off }, { settled: true }) },
       },
       `${t(REACTION + name)} ${Math.round(100 * probability)} %`,
     );

@@ -93,7 +93,8 @@ export class Filters {
     const { t, question, texts } = this.page;
     const names = Object.keys(texts).filter((key) => key.startsWith("reaction_")).map((key) => key.slice(9));
     names.sort((a, b) => t(`reaction_${a}`).localeCompare(t(`reaction_${b}`)));
-    const input = el("select", { on: { change: () => this.page.ask({ only: input.value }, { settled: true }) } },
+    const set = (name) => this.page.ask(this.page.isMessage() ? { only: name } : { browse: name }, { settled: true });
+    const input = el("select", { on: { change: () => set(input.value) } },
       el("option", { value: "" }, t("only_reaction_any")),
       names.map((name) => el("option", { value: name, selected: question.only === name }, t(`reaction_${name}`))),
     );
@@ -101,7 +102,7 @@ export class Filters {
   }
 
   chat() {
-    const input = el("textarea", { rows: 3, value: this.page.question.chat, on: { change: () => this.page.ask({ chat: input.value }, { settled: true }) } });
+    const input = el("textarea", { rows: 3, value: this.page.question.chat, on: { change: () => this.page.askChat(input.value) } });
     input.value = this.page.question.chat;
     return this.labelled("chat", input);
   }

@@ -11,19 +11,20 @@ const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 export class Grid {
   /**
    * `render(gif, page)` makes a card; `fetchMore()` is called near the end, `leave()` when ArrowUp
-   * leaves.
+   * leaves, `scrolled()` while the visitor scrolls.
    */
-  constructor(page, { render = renderCard, fetchMore = () => {}, leave = () => {}, label = "" } = {}) {
+  constructor(page, { render = renderCard, fetchMore = () => {}, leave = () => {}, scrolled = () => {}, label = "" } = {}) {
     this.page = page;
     this.render = render;
     this.fetchMore = fetchMore;
     this.leave = leave;
+    this.scrolled = scrolled;
     this.element = el("div", { className: "grid", role: "list", "aria-label": label });
     this.gifs = [];
     this.cards = new Map(); // number → element
     this.current = 0; // the card that Tab leads to
     this.masonry = new Masonry(0);
-    this.schedule = this.schedule.bind(this);
+    this.onScroll = this.onScroll.bind(this);
     this.element.addEventListener("keydown", (event) => this.onKey(event));
     this.element.addEventListener("focusin", (event) => this.onFocus(event));
     this.observer = new ResizeObserver(() => this.onResize());
@@ -32,16 +33,16 @@ export class Grid {
 
   /** Listen to the element that scrolls; again after the grid has moved within the page. */
   attach() {
-    this.scroller?.removeEventListener("scroll", this.schedule);
+    this.scroller?.removeEventListener("scroll", this.onScroll);
     this.scroller = scrollerOf(this.element);
     const target = this.scroller === document.scrollingElement ? document : this.scroller;
-    target.addEventListener("scroll", this.schedule, { passive: true });
+    target.addEventListener("scroll", this.onScroll, { passive: true });
     this.draw();
   }
 
   destroy() {
     this.observer.disconnect();
-    this.scroller?.removeEventListener("scroll", this.schedule);
+    this.scroller?.removeEventListener("scroll", this.onScroll);
   }
 
   /** Show these GIFs instead of what was shown. */
@@ -72,6 +73,11 @@ export class Grid {
     for (const gif of this.gifs) this.masonry.add(gif.width / gif.height);
     for (const [number, card] of this.cards) this.place(card, number);
     this.draw();
+  }
+
+  onScroll() {
+    this.scrolled();
+    this.schedule();
   }
 
   schedule() {

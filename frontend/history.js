@@ -1,31 +1,50 @@
 // The browser's history: every question is an entry, a question that is being typed is one.
+//
+// An entry's state holds what its address cannot: `reaction` says that it is the picker's own,
+// `reactionPicture` is the number of the picture that is asked with, `reactionView` how far the
+// visitor has scrolled, `reactionDialog` the GIF whose dialog is open.
 
-import { parseQuestion, toSearch } from "./question.js";
+import { DEFAULTS, parseQuestion, toSearch } from "./question.js";
 
 const SETTLED_AFTER_MS = 1_500; // without a key, a typed question becomes an entry of its own
 
 export class History {
-  /** `restore(question, state)` is called by Back and Forward with what the entry stored. */
-  constructor(restore, closeDialog) {
-    this.restore = restore;
-    this.closeDialog = closeDialog;
+  /** `page` has restore(question, state), which Back and Forward call, and showDialog(id or ""). */
+  constructor(page) {
+    this.page = page;
     this.isDraft = false;
     this.onPop = this.onPop.bind(this);
   }
 
-  /** Listen while the search page is shown. */
+  /** Listen while the search page is shown: before Streamlit, which runs its script at each step. */
   attach() {
-    addEventListener("popstate", this.onPop);
+    this.path = location.pathname;
+    addEventListener("popstate", this.onPop, { capture: true });
   }
 
   detach() {
-    removeEventListener("popstate", this.onPop);
+    removeEventListener("popstate", this.onPop, { capture: true });
     clearTimeout(this.timer);
+    this.isDraft = false;
   }
 
-  /** The question of the address, unless the search page was reached by a link without one. */
+  /** Whether the address is still the search page's. */
+  get isHere() {
+    return location.pathname === this.path;
+  }
+
+  get state() {
+    return history.state ?? {};
+  }
+
+  /** The question of the address. */
   current() {
     return parseQuestion(location.search);
+  }
+
+  /** Whether the entry is the picker's, and not one that a link to the page has made. */
+  get isOwn() {
+    return Boolean(this.state.reaction);
   }
 
   /**
@@ -34,56 +53,68 @@ export class History {
    */
   show(question, settled, picture = 0) {
     clearTimeout(this.timer);
-    const address = location.pathname + this.withOthers(toSearch(question)) + location.hash;
+    const address = this.addressOf(question);
     const isSame = address === location.pathname + location.search + location.hash;
-    if (isSame && picture === (history.state?.reactionPicture ?? 0)) {
+    if (isSame && picture === (this.state.reactionPicture ?? 0)) {
       this.isDraft &&= !settled;
       return;
     }
-    const state = { reactionPicture: picture };
-    if (this.isDraft) history.replaceState(state, "", address);
-    else history.pushState(state, "", address);
+    write(this.isDraft ? "replaceState" : "pushState", { reaction: true, reactionPicture: picture }, address);
     this.isDraft = !settled;
     if (this.isDraft) this.timer = setTimeout(() => (this.isDraft = false), SETTLED_AFTER_MS);
   }
 
   /** Write the question over the entry that is there. */
-  replace(question) {
-    history.replaceState(history.state, "", location.pathname + this.withOthers(toSearch(question)) + location.hash);
+  replace(question, picture = this.state.reactionPicture ?? 0) {
+    write("replaceState", { ...this.state, reaction: true, reactionPicture: picture }, this.addressOf(question));
+  }
+
+  addressOf(question) {
+    return location.pathname + this.withOthers(toSearch(question)) + location.hash;
   }
 
   /** Parameters of the page itself stay, such as its language. */
   withOthers(search) {
     const parameters = new URLSearchParams(search);
-    const language = new URLSearchParams(location.search).get("lang");
-    if (language) parameters.set("lang", language);
+    for (const [name, value] of new URLSearchParams(location.search)) {
+      if (!(name in DEFAULTS)) parameters.append(name, value);
+    }
     const text = parameters.toString();
     return text ? `?${text}` : "";
   }
 
   /** Store how far the visitor has scrolled, in the entry that is there. */
   keep(view) {
-    history.replaceState({ ...history.state, reactionView: view }, "");
+    const { reactionView: kept } = this.state;
+    if (this.isOwn && kept?.scroll === view.scroll && kept.shown === view.shown) return;
+    write("replaceState", { ...this.state, reaction: true, reactionView: view });
   }
 
-  /** An entry of its own for the dialog, so that Back closes it. */
-  openDialog() {
-    history.pushState({ ...history.state, reactionDialog: true }, "");
-    this.hasDialog = true;
+  /** An entry of its own for the dialog of a GIF, so that Back closes it. */
+  openDialog(id) {
+    write("pushState", { ...this.state, reactionDialog: id });
   }
 
-  /** Leave the dialog's entry. */
+  /** Leave the dialog's entry, unless Back did. */
   leaveDialog() {
-    if (this.hasDialog && history.state?.reactionDialog) history.back();
-    this.hasDialog = false;
+    if (this.state.reactionDialog) history.back();
   }
 
   onPop(event) {
+    if (!this.isHere) return; // to another page: Streamlit's part
+    event.stopImmediatePropagation(); // Streamlit would run the page's script for nothing
     this.isDraft = false;
-    if (this.hasDialog && !event.state?.reactionDialog) {
-      this.hasDialog = false;
-      this.closeDialog();
-    }
-    this.restore(this.current(), event.state ?? {});
+    clearTimeout(this.timer);
+    this.page.restore(this.current(), this.state);
+    this.page.showDialog(this.state.reactionDialog ?? "");
+  }
+}
+
+// Browsers refuse more than some hundred changes in half a minute: the address is then older.
+function write(how, state, address) {
+  try {
+    history[how](state, "", address);
+  } catch (error) {
+    if (error.name !== "SecurityError") throw error;
   }
 }

@@ -42,28 +42,35 @@ export async function measure(gif) {
   }
 }
 
-/** Pictures that are ranked instead of the library. */
+/** Pictures that are ranked instead of the library; `progress()` is called after each is read. */
 export class OwnPictures {
   constructor(source) {
     this.source = source;
+    this.progress = () => {};
     this.reset();
   }
 
+  /** Forget them all, and stop reading. */
   reset() {
     this.controller?.abort();
+    this.controller = new AbortController();
     if (this.token) this.source.forgetMine(this.token);
-    Object.assign(this, { files: [], gifs: new Map(), unread: [], token: "", done: 0, isReading: false });
+    Object.assign(this, { files: [], waiting: [], gifs: new Map(), unread: [], token: "", done: 0, isReading: false, shown: null });
   }
 
-  /** Read these files as well, one after the other; `progress()` is called after each. */
-  async add(files, progress) {
-    this.files.push(...files);
-    this.shown = await Promise.all(this.files.map((file) => measure(ownGif(file))));
-    this.controller = new AbortController();
+  /** Show these files as well, and read them one after the other. */
+  async add(files) {
     const { signal } = this.controller;
+    this.files = [...this.files, ...files];
+    this.waiting.push(...files);
+    const measured = await Promise.all(files.map((file) => measure(ownGif(file))));
+    if (signal.aborted) return;
+    this.shown = [...(this.shown ?? []), ...measured];
+    if (this.isReading) return this.progress(); // the reading that is under way goes on with them
     this.isReading = true;
-    progress();
-    for (const file of files) {
+    this.progress();
+    while (this.waiting.length) {
+      const file = this.waiting.shift();
       try {
         const { mine, gif } = await this.source.sendMine(file, this.token, signal);
         if (signal.aborted) return;
@@ -71,13 +78,13 @@ export class OwnPictures {
         this.gifs.set(gif.id, ownGif(file, gif));
       } catch (error) {
         if (signal.aborted) return;
-        this.unread.push({ name: file.name, reason: error.message });
+        this.unread.push({ name: file.name, error });
       }
       this.done += 1;
-      progress();
+      if (this.waiting.length) this.progress();
     }
     this.isReading = false;
-    progress();
+    this.progress();
   }
 
   /** A result of the server with the visitor's file in it. */

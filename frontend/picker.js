@@ -3,29 +3,31 @@
 import { Box } from "./box.js";
 import { BrowseRow, KeptRow } from "./browse.js";
 import { renderChips } from "./chips.js";
-import { clip, el, redraw, translator } from "./dom.js";
+import { WhyDialog } from "./dialog.js";
+import { el, redraw, translator } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
-import { mediaFiles, OwnPictures, ownGif } from "./own.js";
 import { reducedMotion } from "./picture.js";
 import { changed, isMode, isOpening, OPENING, toParameters, toSearch } from "./question.js";
 import { HttpSource, Refusal } from "./source.js";
 import { Kept } from "./store.js";
-import { copyText, download, isLocal, linkOf, markdownOf, share, sharesFiles } from "./take.js";
+import { Taking } from "./taking.js";
 import { Toast } from "./toast.js";
-import { renderWhy } from "./why.js";
+import { Uploads } from "./uploads.js";
 import cards from "./cards.css" with { type: "css" };
 import styles from "./picker.css" with { type: "css" };
 
 const PAUSE_MS = 120; // without a key, before a question is asked
-const RETRY_MS = 500; // while the checkpoint loads
+const LOADING_RETRY_MS = 500; // while the checkpoint loads
+const RETRY_MS = 3_000; // while the server cannot be reached, or is busy
 const PAGE = 30; // GIFs of one answer
-const LARGEST_PAGE = 120; // that the API gives
+const LARGEST_PAGE = 120; // that the API gives, for those who scroll far
 const ANNOUNCE_AFTER_MS = 600; // so that a screen reader hears the answer, not each letter's
+const SCROLLED_AFTER_MS = 150; // without scrolling, where the visitor is gets stored
 
 export class Picker {
-  constructor(config) {
+  constructor(config, before = null) {
     this.config = config;
     this.texts = config.texts;
     this.t = translator(config.texts);
@@ -33,12 +35,19 @@ export class Picker {
     this.feedback = config.feedback;
     this.source = new HttpSource(new URL(config.base, location.origin).href, config.lang);
     this.kept = new Kept();
-    this.own = new OwnPictures(this.source);
-    this.votes = new Map();
-    this.pictures = []; // that were asked with, for Back: number n is at n - 1
-    this.history = new History((question, state) => this.restore(question, state), () => this.dialog.close());
+    this.uploads = new Uploads(this);
+    this.taking = new Taking(this);
+    this.trouble = []; // sentences about what the visitor did last
+    this.history = new History(this);
     this.question = this.history.current();
+    if (before) this.takeOver(before);
     this.build();
+  }
+
+  /** Go on where the picker in another language was. */
+  takeOver(before) {
+    this.uploads.takeOver(before.uploads);
+    Object.assign(this, { picture: before.picture, question: before.question, beforeMode: before.beforeMode });
   }
 
   build() {
@@ -46,20 +55,19 @@ export class Picker {
     this.host = el("div", { className: "reaction-picker" });
     const root = this.host.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [styles, cards];
+    this.toast = new Toast();
+    this.dialog = new WhyDialog(this);
     this.box = new Box(this.boxPage());
     this.browse = new BrowseRow(this);
     this.keptRow = new KeptRow(this);
     this.filters = new Filters(this);
-    this.grid = new Grid(this, { fetchMore: () => this.more_(), leave: () => this.box.focus(), label: t("results") });
+    this.grid = new Grid(this, { fetchMore: () => this.fetchMore(), leave: () => this.box.focus(), scrolled: () => this.onScrolled(), label: t("results") });
     this.chips = el("div", { className: "chips" });
     this.notes = el("div", { className: "notes", role: "status" });
     this.facts = el("p", { className: "facts-line" });
     this.play = el("input", { type: "checkbox", role: "switch", id: "play", on: { change: () => this.setMoving(this.play.checked) } });
     this.status = el("div", { role: "status", className: "unseen" });
     this.empty = el("div", { className: "empty", hidden: true });
-    this.dialog = el("dialog", { "aria-label": t("why_title"), on: { close: () => this.onDialogClosed(), click: (event) => event.target === this.dialog && this.dialog.close() } });
-    this.toast = new Toast();
-    this.drop = el("div", { className: "drop", hidden: true }, el("p", {}, t("drop_here")));
     root.append(
       el(
         "header",
@@ -82,17 +90,11 @@ export class Picker {
       this.grid.element,
       this.status,
       this.filters.element,
-      this.dialog,
+      this.dialog.element,
       this.toast.element,
-      this.drop,
+      this.uploads.drop,
     );
-    this.listeners = [
-      ["paste", (event) => this.onPaste(event)],
-      ["dragover", (event) => this.onDrag(event)],
-      ["dragleave", (event) => event.relatedTarget === null && (this.drop.hidden = true)],
-      ["drop", (event) => this.onDrop(event)],
-      ["keydown", (event) => this.onKey(event)],
-    ];
+    this.listeners = [...this.uploads.listeners, ["keydown", (event) => this.onKey(event)]];
     reducedMotion.addEventListener("change", () => this.refreshMotion());
     this.showQuestion();
   }
@@ -102,16 +104,21 @@ export class Picker {
       t: this.t,
       examples: this.examples,
       ask: (change, options) => this.ask(change, options),
-      picture: (file) => this.askPicture(file),
-      own: (files) => this.addOwn(files),
+      picture: (file) => this.uploads.ask(file),
+      own: (files) => this.uploads.add(files),
       openFilters: (anchor) => this.filters.open(anchor),
     };
   }
 
+  get own() {
+    return this.uploads.own;
+  }
+
   // On and off the screen ---------------------------------------------------------------------
 
-  /** Put the picker into an element of the page; what it shows stays as it is. */
-  attach(parent) {
+  /** Put the picker into an element of the page, below `header` pixels that cover its top. */
+  attach(parent, header = 0) {
+    this.host.style.setProperty("--reaction-top", `${header}px`);
     if (this.host.parentNode === parent) return;
     const isFirst = !this.isAttached;
     const { selectionStart, selectionEnd } = this.box.input;
@@ -131,7 +138,9 @@ export class Picker {
 
   /** Take the picker off the screen, for another page; `attach` brings it back as it was. */
   detach() {
-    this.view = { scroll: this.grid.scroller?.scrollTop ?? 0 };
+    if (!this.isAttached) return;
+    clearTimeout(this.pause);
+    clearTimeout(this.scrolling);
     this.isAttached = false;
     this.history.detach();
     this.dialog.close();
@@ -152,49 +161,93 @@ export class Picker {
       this.question = asked;
       this.showQuestion();
       this.source.keep(this.config.first);
-      this.search({ view: history.state?.reactionView });
-      setTimeout(() => this.browse.load(), 0); // after the GIFs
+      this.search({ view: this.history.state.reactionView });
       this.box.focus({ select: isOpening(asked) });
-    } else if (isOpening(asked)) {
-      this.history.replace(this.question); // reached by a link to the page: the question stays
-      this.grid.scroller.scrollTop = this.view?.scroll ?? 0;
-    } else this.restore(asked, history.state ?? {});
+      return;
+    }
+    if (isOpening(asked) && !this.history.isOwn) {
+      this.history.replace(this.question, this.picture?.number ?? 0); // by a link: the question stays
+      this.scrollTo(this.view?.scroll ?? 0);
+    } else this.restore(asked, this.history.state);
+    if (!matchMedia("(pointer: coarse)").matches) this.box.focus();
   }
 
   // The question ------------------------------------------------------------------------------
 
   /** Ask something else. `settled`: by one action, not letter by letter. */
-  ask(change, { settled = false } = {}) {
+  ask(change, { settled = false, like = null } = {}) {
     const before = this.question;
-    this.keepView();
+    if (isMode(before) && "not" in change) change = { q: this.messageBefore(), ...change }; // "but not" needs one
     this.question = changed(before, change);
-    if (isMode(this.question) && !isMode(before)) this.beforeMode = before;
-    if (isMode(this.question) || "q" in change) this.like = null;
-    if (isMode(this.question)) this.picture = null;
-    this.history.show(this.question, settled, this.picture?.number);
-    if (settled) this.showQuestion();
-    else this.box.mark(this.question);
-    clearTimeout(this.pause);
-    if (settled) this.search();
-    else this.pause = setTimeout(() => this.search(), PAUSE_MS);
+    if (isMode(this.question) && !isMode(before)) this.beforeMode = { ...before, picture: this.picture };
+    if (isMode(this.question)) {
+      this.picture = null;
+      if (this.own.files.length && !isMode(before)) this.own.reset(); // these are of the library
+    }
+    if (isMode(this.question) || "q" in change) this.like = like;
+    this.trouble = [];
+    this.isLeaving = false;
+    if (settled) this.askNow();
+    else {
+      this.box.mark(this.question);
+      clearTimeout(this.pause);
+      this.isPaused = true;
+      this.pause = setTimeout(() => this.askNow(false), PAUSE_MS);
+    }
+    this.showKept();
   }
 
-  /** Leave "more like this" and its like for the message before. */
+  askNow(settled = true) {
+    clearTimeout(this.pause);
+    this.isPaused = false;
+    if (!this.history.isDraft) this.keepView();
+    this.history.show(this.question, settled, this.picture?.number);
+    if (settled) this.showQuestion();
+    return this.search();
+  }
+
+  askChat(chat) {
+    const isUntouched = isOpening(this.question) && !this.picture;
+    this.ask(isUntouched && chat ? { q: "", chat } : { chat }, { settled: true });
+  }
+
+  /** The message that was asked before "more like this" and its like. */
+  messageBefore() {
+    return this.beforeMode?.q ?? OPENING;
+  }
+
+  /** Leave "more like this" and its like for what was asked before. */
   leaveMode() {
-    const before = this.beforeMode ?? { ...this.question, like: "", browse: "", surprise: "", q: OPENING };
-    this.ask({ like: "", browse: "", surprise: "", q: before.q, not: before.not, off: before.off, only: before.only, chat: before.chat }, { settled: true });
+    const { not = "", off = [], only = "", chat = "", picture = null } = this.beforeMode ?? {};
+    this.picture = picture;
+    this.ask({ q: this.messageBefore(), like: "", browse: "", surprise: "" });
+    this.question = { ...this.question, not, off, only, chat };
+    this.askNow();
+  }
+
+  isMessage() {
+    return Boolean(this.question.q.trim() || this.question.chat || this.picture);
   }
 
   restore(question, { reactionView: view, reactionPicture: number = 0 }) {
-    const picture = this.pictures[number - 1] ?? null;
-    if (toSearch(question) === toSearch(this.question) && picture === (this.picture ?? null)) return;
+    const picture = this.uploads.pictures[number - 1] ?? null;
     clearTimeout(this.pause);
+    this.isPaused = false;
+    const isSame = toSearch(question) === toSearch(this.question) && picture === (this.picture ?? null);
+    if (isSame) return this.scrollTo(view?.scroll ?? 0);
     this.controller?.abort();
     this.question = question;
     this.picture = picture;
     this.like = null;
+    this.trouble = [];
     this.showQuestion();
-    this.search({ view });
+    this.search({ view: view ?? { scroll: 0 } });
+  }
+
+  showDialog(id) {
+    const gif = id && this.grid.gifs.find((other) => other.id === id);
+    if (gif) this.dialog.show(gif);
+    else if (this.dialog.isOpen) this.dialog.close();
   }
 
   showQuestion() {
@@ -202,15 +255,34 @@ export class Picker {
     this.browse.mark(this.question);
     this.play.checked = this.isMoving();
     this.drawChips();
+    this.showKept();
   }
 
+  /** The row is there at the start; a GIF that is taken does not move the others by adding it. */
+  showKept() {
+    this.keptRow.element.hidden = this.keptRow.isEmpty || !isOpening(this.question) || Boolean(this.picture);
+  }
+
+  /** Draw the chips anew; the focus stays on the chip, or goes to its neighbour or the box. */
   drawChips() {
     redraw(this.chips, renderChips(this.question, this), () => this.box.focus());
-    this.keptRow.element.hidden = this.keptRow.isEmpty || !isOpening(this.question);
   }
 
   keepView() {
-    if (this.isAttached && this.answer) this.history.keep({ scroll: this.grid.scroller.scrollTop, shown: this.grid.gifs.length });
+    clearTimeout(this.scrolling);
+    if (this.isAttached && this.answer && this.history.isHere) this.history.keep({ scroll: this.grid.scroller.scrollTop, shown: this.grid.gifs.length });
+  }
+
+  onScrolled() {
+    if (!this.isAttached || !this.history.isHere) return; // Streamlit is about to show another page
+    this.view = { scroll: this.grid.scroller.scrollTop };
+    clearTimeout(this.scrolling);
+    this.scrolling = setTimeout(() => this.keepView(), SCROLLED_AFTER_MS);
+  }
+
+  scrollTo(top) {
+    this.grid.scroller.scrollTop = top;
+    this.grid.draw();
   }
 
   // The answer --------------------------------------------------------------------------------
@@ -223,26 +295,34 @@ export class Picker {
     return parameters;
   }
 
+  /** Whatever is under way is no longer wanted. */
+  beginAnswer() {
+    this.controller?.abort();
+    this.controller = new AbortController();
+    this.next = null;
+    return this.controller.signal;
+  }
+
   /** Ask, and show the answer; `view` says how much had been shown, and where. */
   async search({ view } = {}) {
-    clearTimeout(this.pause);
-    this.controller?.abort();
-    const controller = (this.controller = new AbortController());
-    const { signal } = controller;
-    if (this.own.files.length && !this.own.token) return this.showOwn();
+    if (this.own.files.length && !this.own.token) return this.uploads.show();
+    const signal = this.beginAnswer();
+    this.isAsking = true;
     try {
       const parameters = this.parameters();
-      const answer = await this.source.search(parameters, { signal });
+      const answer = await this.source.search(parameters, { limit: PAGE, signal });
       while (answer.next_offset && answer.gifs.length < (view?.shown ?? 0)) {
-        const page = await this.source.search(parameters, { offset: answer.next_offset, limit: LARGEST_PAGE, signal });
+        const page = await this.source.search(parameters, { offset: answer.next_offset, limit: limitAt(answer.next_offset), signal });
         answer.gifs.push(...page.gifs);
         answer.next_offset = page.next_offset;
       }
       if (signal.aborted) return;
+      this.isAsking = false;
       this.asked = parameters;
       this.show(answer, view);
     } catch (error) {
       if (signal.aborted || error.name === "AbortError") return;
+      this.isAsking = false;
       await this.onRefusal(error, signal, view);
     }
   }
@@ -252,19 +332,19 @@ export class Picker {
     this.next = answer.next_offset;
     this.like = answer.like;
     const gifs = answer.gifs.map((gif) => this.own.withFile(gif));
-    this.grid.set(gifs);
-    const { scroller } = this.grid;
-    const top = this.host.getBoundingClientRect().top - (scroller.getBoundingClientRect?.().top ?? 0) + scroller.scrollTop;
-    if (view) scroller.scrollTop = view.scroll;
-    else if (scroller.scrollTop > top) scroller.scrollTop = Math.max(0, top);
     this.drawChips();
     this.box.mark(this.question);
     this.browse.mark(this.question);
     this.drawNotes(answer.notes);
     this.showEmpty(answer.empty);
     this.facts.textContent = this.describe(answer);
+    this.grid.set(gifs);
+    this.scrollTo(view?.scroll ?? 0);
+    if (this.isLeaving) this.grid.focus(0); // ArrowDown came before the answer
+    this.isLeaving = false;
     this.announce(answer.empty ?? this.t("announced", { n: gifs.length, total: answer.total, title: gifs[0]?.title ?? "" }));
     this.host.dispatchEvent(new CustomEvent("reaction-shown", { composed: true, bubbles: true }));
+    setTimeout(() => this.browse.load(), 0); // after the GIFs
   }
 
   describe(answer) {
@@ -274,45 +354,50 @@ export class Picker {
     return [total, `${Math.max(1, Math.round(answer.took_ms))} ms`, by].filter(Boolean).join(" · ");
   }
 
-  async more_() {
-    if (!this.next || this.isFetching || !this.asked) return;
-    this.isFetching = true;
-    const { controller, asked } = this;
+  async fetchMore() {
+    const { controller, asked, next } = this;
+    if (!next || this.fetching === controller) return;
+    this.fetching = controller;
     try {
-      const answer = await this.source.search(asked, { offset: this.next, limit: this.grid.gifs.length > LARGEST_PAGE ? LARGEST_PAGE : PAGE, signal: controller.signal });
+      const answer = await this.source.search(asked, { offset: next, limit: limitAt(next), signal: controller.signal });
       if (controller.signal.aborted) return;
       this.next = answer.next_offset;
+      this.fetching = null;
       this.grid.add(answer.gifs.map((gif) => this.own.withFile(gif)));
+      this.drawNotes(this.answer.notes);
     } catch (error) {
-      if (!controller.signal.aborted && error.name !== "AbortError") this.drawNotes([error.message]);
-      this.next = null;
-    } finally {
-      this.isFetching = false;
+      if (controller.signal.aborted || error.name === "AbortError") return;
+      this.drawNotes([this.sentenceOf(error)]);
+      setTimeout(() => {
+        if (this.fetching === controller) this.fetching = null;
+        this.grid.schedule();
+      }, RETRY_MS);
     }
-    if (!controller.signal.aborted) this.grid.schedule();
   }
 
   async onRefusal(error, signal, view) {
-    if (error instanceof Refusal && error.code === "loading") {
+    const retry = (ms) => setTimeout(() => !signal.aborted && this.search({ view }), ms);
+    if (error.code === "loading") {
       this.showEmpty(error.problem.text, error.problem.fraction);
-      setTimeout(() => !signal.aborted && this.search({ view }), RETRY_MS);
+      retry(LOADING_RETRY_MS);
       return;
     }
-    if (error.code === "picture_gone" && this.picture) return this.sendPicture();
-    if (error.code === "mine_gone" && this.own.token) {
-      const { files } = this.own;
-      this.own.token = "";
-      this.own.reset();
-      return this.addOwn(files);
-    }
+    if (error.code === "picture_gone" && this.picture) return this.uploads.send(this.picture);
+    if (error.code === "mine_gone" && this.own.token) return this.uploads.addAgain();
     this.answer = null;
-    this.next = null;
+    this.isLeaving = false;
     this.grid.set([]);
     this.drawChips();
     this.facts.textContent = "";
     this.drawNotes([]);
-    this.showEmpty(error instanceof Refusal ? error.message : this.t("unreachable"));
+    this.showEmpty(this.sentenceOf(error));
     this.announce(this.empty.textContent);
+    if (!(error instanceof Refusal) || error.status >= 500) retry(RETRY_MS);
+  }
+
+  /** What went wrong: the server's own sentence, or that it cannot be reached. */
+  sentenceOf(error) {
+    return error instanceof Refusal ? error.message : this.t("unreachable");
   }
 
   showEmpty(text, fraction) {
@@ -322,8 +407,7 @@ export class Picker {
   }
 
   drawNotes(sentences = []) {
-    const unread = this.own.unread.map(({ name, reason }) => `${clip(name)}: ${reason}`);
-    const texts = [...sentences, ...unread];
+    const texts = [...sentences, ...this.trouble, ...this.uploads.unread()];
     if (texts.join("\n") === this.noted) return; // a screen reader has said it
     this.noted = texts.join("\n");
     this.notes.replaceChildren(...texts.map((text) => el("p", {}, text)));
@@ -334,185 +418,16 @@ export class Picker {
     this.announcing = setTimeout(() => (this.status.textContent = text), ANNOUNCE_AFTER_MS);
   }
 
-  // Pictures ----------------------------------------------------------------------------------
-
-  askPicture(file) {
-    this.keepView();
-    this.picture = { file, gif: ownGif(file), number: this.pictures.length + 1 };
-    this.pictures.push(this.picture);
-    const isUntouched = isOpening(this.question) || isMode(this.question);
-    if (isUntouched) this.question = changed(this.question, { q: "" });
-    this.history.show(this.question, true, this.picture.number);
-    this.showQuestion();
-    return this.sendPicture();
+  more(gif) {
+    this.ask({ like: gif.id.slice(0, 16) }, { settled: true, like: gif });
+    if (!matchMedia("(pointer: coarse)").matches) this.box.focus(); // there a keyboard would open
   }
 
-  async sendPicture() {
-    const { picture } = this;
-    this.showEmpty(this.t("reading_pictures"));
-    try {
-      picture.token = await this.source.sendPicture(picture.file);
-      if (this.picture === picture) await this.search();
-    } catch (error) {
-      if (this.picture !== picture) return;
-      this.picture = null;
-      this.showQuestion();
-      await this.search();
-      this.drawNotes([`${clip(picture.file.name)}: ${error.message}`]);
-    }
-  }
-
-  removePicture() {
-    this.keepView();
-    this.picture = null;
-    if (!this.question.q && !isMode(this.question)) this.question = changed(this.question, { q: OPENING });
-    this.history.show(this.question, true);
-    this.showQuestion();
-    this.search();
-  }
-
-  async addOwn(files) {
-    const max = this.config.max_files;
-    if (this.own.files.length + files.length > max) {
-      this.drawNotes([this.t("too_many_files", { n: max })]);
-      return;
-    }
-    await this.own.add(files, () => this.onOwnProgress());
-  }
-
-  onOwnProgress() {
-    const { own } = this;
-    this.drawChips();
-    if (own.isReading) {
-      this.showOwn();
-      this.showEmpty(this.t("reading_mine", { done: own.done, n: own.files.length }), own.done / own.files.length);
-    } else {
-      this.showEmpty("");
-      if (own.token) this.search();
-      else this.drawNotes();
-    }
-  }
-
-  /** The visitor's pictures as they are, before anything ranks them. */
-  showOwn() {
-    if (this.grid.gifs !== this.shownOwn && this.own.shown) {
-      this.grid.set(this.own.shown);
-      this.shownOwn = this.grid.gifs;
-    }
-    this.facts.textContent = this.t("total_mine", { n: this.own.files.length });
-    this.drawNotes();
-  }
-
-  leaveOwn() {
-    this.own.reset();
-    this.drawChips();
-    this.search();
-  }
-
-  onPaste(event) {
-    const files = mediaFiles(event.clipboardData);
-    if (!files.length) return;
-    event.preventDefault();
-    this.takeFiles(files);
-  }
-
-  onDrag(event) {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    this.drop.hidden = false;
-  }
-
-  onDrop(event) {
-    this.drop.hidden = true;
-    const files = mediaFiles(event.dataTransfer);
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    if (files.length) this.takeFiles(files);
-  }
-
-  /** One picture is asked with; several are ranked instead of the library. */
-  takeFiles(files) {
-    if (files.length === 1) this.askPicture(files[0]);
-    else this.addOwn(files);
-  }
-
-  // Taking ------------------------------------------------------------------------------------
+  // Motion and keys ---------------------------------------------------------------------------
 
   scoreKind() {
     return this.answer?.score;
   }
-
-  /** One click: the link is copied; on a phone the share sheet opens with the file. */
-  async take(gif, card, { alwaysCopies = false } = {}) {
-    if (gif.blob) return this.download(gif);
-    if (!alwaysCopies && sharesFiles() && (await this.share(gif, card))) return;
-    const done = await copyText(linkOf(gif, this.source));
-    this.took(gif, card, done ? this.t(isLocal && !gif.is_web ? "copied_local" : "copied") : this.t("not_copied", { link: linkOf(gif, this.source) }), isLocal);
-  }
-
-  async markdown(gif, card) {
-    const text = markdownOf(gif, this.source);
-    const done = await copyText(text);
-    this.took(gif, card, this.t(done ? "copied_markdown" : "not_copied", { link: text }));
-  }
-
-  async share(gif, card) {
-    const done = await share(gif, this.source);
-    if (done) this.kept.took(gif);
-    else if (card?.isConnected && !sharesFiles()) this.toast.show(this.t("not_shared"));
-    return done;
-  }
-
-  download(gif) {
-    download(gif, this.source);
-    this.took(gif, null, this.t("downloaded", { name: clip(gif.file_name) }));
-  }
-
-  took(gif, card, text, offersFile = false) {
-    this.kept.took(gif);
-    card?.classList.add("copied");
-    setTimeout(() => card?.classList.remove("copied"), 1_500);
-    this.toast.show(text, offersFile ? { label: this.t("download_file"), act: () => this.download(gif) } : null);
-  }
-
-  favourite(gif, button) {
-    const isOn = this.kept.toggleFavourite(gif);
-    button.setAttribute("aria-pressed", isOn);
-    this.toast.show(this.t(isOn ? "favourite_added" : "favourite_removed"));
-    this.drawChips();
-  }
-
-  more(gif) {
-    this.ask({ like: gif.id.slice(0, 16) }, { settled: true });
-    this.box.focus();
-  }
-
-  // The dialog --------------------------------------------------------------------------------
-
-  why(gif) {
-    this.opener = this.host.shadowRoot.activeElement;
-    this.dialog.replaceChildren(renderWhy(gif, this));
-    this.dialog.showModal();
-    this.history.openDialog();
-  }
-
-  closeDialog() {
-    this.dialog.close();
-  }
-
-  onDialogClosed() {
-    this.history.leaveDialog();
-    this.opener?.focus?.();
-  }
-
-  async vote(key, gif, fits) {
-    const { question } = this.answer;
-    const { when } = this.votes.get(key) ?? {};
-    const kept = await this.source.vote({ question, gif_id: gif.id, rank: gif.rank, score: gif.score, fits, when });
-    this.votes.set(key, { fits, when: kept.when });
-  }
-
-  // Motion and keys ---------------------------------------------------------------------------
 
   isMoving() {
     return this.question?.play ?? !reducedMotion.matches;
@@ -535,10 +450,10 @@ export class Picker {
   onKey(event) {
     const { input } = this.box;
     const active = this.host.shadowRoot.activeElement;
-    if (this.dialog.open || event.defaultPrevented) return;
+    if (this.dialog.isOpen || event.defaultPrevented || event.isComposing) return;
     if (event.key === "ArrowDown" && active === input) {
       event.preventDefault();
-      this.grid.focus(0);
+      this.enterGrid();
     } else if (event.key === "Escape" && active && active !== input && !this.filters.element.matches(":popover-open")) {
       this.box.focus();
     } else if (event.key === "/" && (document.activeElement === document.body || (active && active.localName === "button"))) {
@@ -546,4 +461,16 @@ export class Picker {
       this.box.focus({ select: true });
     }
   }
+
+  /** Move from the box to the first GIF: of the answer to what is typed, not of the one before. */
+  enterGrid() {
+    if (this.isPaused) this.askNow(false);
+    if (this.isAsking) this.isLeaving = true;
+    else this.grid.focus(0);
+  }
+}
+
+/** How many GIFs are asked for from this offset on; the same each time, so that Back finds them kept. */
+function limitAt(offset) {
+  return offset > LARGEST_PAGE ? LARGEST_PAGE : PAGE;
 }

@@ -2,7 +2,7 @@
 
 export const OPENING = "You're awesome"; // the original demo's own
 
-const DEFAULTS = Object.freeze({
+export const DEFAULTS = Object.freeze({
   q: "",
   chat: "",
   not: "",
@@ -81,7 +81,7 @@ export function toParameters(question) {
 export function toSearch(question) {
   const parameters = toParameters(question);
   const isAsked = ["chat", ...MODES].some((name) => question[name]);
-  if (question.q === OPENING) parameters.delete("q");
+  if (question.q === OPENING && !isAsked) parameters.delete("q");
   else if (!isAsked) parameters.set("q", question.q); // also an empty one: the visitor cleared it
   const text = parameters.toString();
   return text ? `?${text}` : "";

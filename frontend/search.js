@@ -17,7 +17,8 @@ let latest = 0; // Streamlit mounts again before it ends the mount before
 export function mount(parent, config) {
   const own = (latest += 1);
   document.documentElement.lang = config.lang;
-  pickerOf(config).attach(parent);
+  const header = document.querySelector(".stAppHeader")?.offsetHeight ?? 0;
+  pickerOf(config).attach(parent, header);
   layer?.remove();
   return () => {
     if (own === latest) picker.detach();
@@ -27,11 +28,10 @@ export function mount(parent, config) {
 /** The picker; a new one if its language or the served version has changed. */
 function pickerOf(config) {
   const key = `${config.lang} ${config.frontend}`;
-  if (picker && picker.key !== key) {
-    picker.destroy();
-    picker = null;
-  }
-  picker ??= Object.assign(new Picker(config), { key });
+  if (picker?.key === key) return picker;
+  const before = picker;
+  before?.destroy();
+  picker = Object.assign(new Picker(config, before), { key });
   return picker;
 }
 

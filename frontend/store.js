@@ -12,8 +12,8 @@ export class Kept {
 
   read() {
     try {
-      const { recent = [], favourites = [] } = JSON.parse(localStorage.getItem(KEY) ?? "{}");
-      return { recent, favourites };
+      const { recent, favourites } = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+      return { recent: onlyGifs(recent), favourites: onlyGifs(favourites) };
     } catch {
       return { recent: [], favourites: [] }; // damaged, or this browser keeps nothing
     }
@@ -69,6 +69,11 @@ export class Kept {
   clear() {
     this.write({ recent: [], favourites: [] });
   }
+}
+
+// Another version of this page, or the visitor, may have written something else there.
+function onlyGifs(list) {
+  return Array.isArray(list) ? list.filter((gif) => typeof gif?.id === "string" && typeof gif.title === "string") : [];
 }
 
 function summary(gif) {

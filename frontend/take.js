@@ -46,17 +46,18 @@ export function sharesFiles() {
   return navigator.canShare({ files: [new File(["GIF89a"], "a.gif", { type: "image/gif" })] });
 }
 
-/** Open the share sheet with the GIF's file. Returns false if there is none or it refuses. */
+/** Open the share sheet with the GIF's file: "shared", "closed" by the visitor, or "impossible". */
 export async function share(gif, source) {
   try {
     const response = gif.blob ? null : await fetch(linkOf(gif, source));
+    if (response && !response.ok) return "impossible";
     const blob = gif.blob ?? (await response.blob());
     const file = new File([blob], gif.file_name, { type: blob.type });
-    if (!navigator.canShare?.({ files: [file] })) return false;
+    if (!navigator.canShare?.({ files: [file] })) return "impossible";
     await navigator.share({ files: [file], title: gif.title });
-    return true;
+    return "shared";
   } catch (error) {
-    return error.name === "AbortError"; // the visitor closed the sheet
+    return error.name === "AbortError" ? "closed" : "impossible";
   }
 }
 

@@ -3,13 +3,13 @@
 import { clip, el, iconButton } from "./dom.js";
 import { linkOf, markdownOf } from "./take.js";
 
-/** Fill a <dialog> for a GIF. `page` as in renderCard, plus answer, feedback, vote(). */
+/** Fill a <dialog> for a GIF. `page` as in renderCard, plus answer, feedback, sentenceOf(). */
 export function renderWhy(gif, page) {
   const { t } = page;
   return el(
     "article",
     {},
-    el("header", {}, el("h2", {}, clip(gif.title, 1000)), iconButton("close", t("close"), () => page.closeDialog())),
+    el("header", {}, el("h2", {}, clip(gif.title, 1000)), iconButton("close", t("close"), () => page.dialog.close())),
     renderShares(gif, t),
     gif.words && renderWords(gif.words, page),
     renderFrames(gif, page),
@@ -92,17 +92,17 @@ function renderVote(gif, page) {
   const answers = [true, false].map((fits) =>
     el(
       "button",
-      { type: "button", className: "pill", "aria-pressed": String(page.votes.get(key)?.fits === fits), on: { click: () => give(fits) } },
+      { type: "button", className: "pill", "aria-pressed": String(page.dialog.votes.get(key)?.fits === fits), on: { click: () => give(fits) } },
       t(fits ? "fits_yes" : "fits_no"),
     ),
   );
   async function give(fits) {
     try {
-      await page.vote(key, gif, fits);
+      await page.dialog.vote(key, gif, fits);
       answers.forEach((button, number) => button.setAttribute("aria-pressed", String(fits === (number === 0))));
       status.textContent = t("fits_thanks");
     } catch (error) {
-      status.textContent = error.message;
+      status.textContent = page.sentenceOf(error);
     }
   }
   return el(
@@ -141,8 +141,8 @@ function renderTake(gif, page) {
     "section",
     {},
     el("h3", {}, t("take")),
-    el("button", { type: "button", className: "pill", on: { click: () => page.download(gif) } }, t("download")),
-    row(t("link"), linkOf(gif, page.source), () => page.take(gif, null, { alwaysCopies: true })),
-    row(t("markdown"), markdownOf(gif, page.source), () => page.markdown(gif)),
+    el("button", { type: "button", className: "pill", on: { click: () => page.taking.download(gif) } }, t("download")),
+    row(t("link"), linkOf(gif, page.source), () => page.taking.take(gif, null, { alwaysCopies: true })),
+    row(t("markdown"), markdownOf(gif, page.source), () => page.taking.markdown(gif)),
   );
 }
