@@ -76,7 +76,7 @@ export function iconButton(name, label, onClick, properties = {}) {
 
 /** Replace children; the focus stays at its place among them, or goes to `fallback()`. */
 export function redraw(element, children, fallback) {
-  const controls = () => [...element.querySelectorAll("button, input, select, textarea, a[href]")];
+  const controls = () => [...element.querySelectorAll("button, input, select, textarea, a[href]")].filter((control) => control.tabIndex >= 0);
   const place = controls().indexOf(element.getRootNode().activeElement);
   element.replaceChildren(...children);
   if (place < 0) return;

@@ -14,18 +14,24 @@ export class History {
     this.page = page;
     this.isDraft = false;
     this.onPop = this.onPop.bind(this);
-  }
-
-  /** Listen while the search page is shown: before Streamlit, which runs its script at each step. */
-  attach() {
-    this.path = location.pathname;
+    // For good, and as early as it can be: before Streamlit, which runs its script at each step.
     addEventListener("popstate", this.onPop, { capture: true });
   }
 
+  /** Act while the search page is shown. */
+  attach() {
+    this.path = location.pathname;
+    this.isAttached = true;
+  }
+
   detach() {
-    removeEventListener("popstate", this.onPop, { capture: true });
+    this.isAttached = false;
     clearTimeout(this.timer);
     this.isDraft = false;
+  }
+
+  destroy() {
+    removeEventListener("popstate", this.onPop, { capture: true });
   }
 
   /** Whether the address is still the search page's. */
@@ -101,7 +107,7 @@ export class History {
   }
 
   onPop(event) {
-    if (!this.isHere) return; // to another page: Streamlit's part
+    if (!this.isAttached || !this.isHere) return; // to another page: Streamlit's part
     event.stopImmediatePropagation(); // Streamlit would run the page's script for nothing
     this.isDraft = false;
     clearTimeout(this.timer);
