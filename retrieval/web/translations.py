@@ -36,7 +36,7 @@ def texts(language: str) -> dict[str, str]:
     return read
 
 
-def translate(language: str, key: str, **values: object) -> str:
+def translate(language: str, key: str, /, **values: object) -> str:
     """The text of a key in a language ("en", "ko"), with the values filled in.
 
     Values that are a `TextKey`, or a tuple of them and of words, are translated as well.
