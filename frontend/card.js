@@ -26,7 +26,7 @@ export function renderCard(gif, page) {
     shown ?? el("span", { className: "missing" }, t("not_shown_one")),
     el(
       "span",
-      { className: "plate" },
+      { className: "plate", "aria-hidden": "true" }, // the button's name says the same
       score && el("b", {}, score),
       el("span", { className: "title" }, title),
       gif.alike?.length ? el("span", { className: "alike" }, t("stands_for", { n: gif.alike.length })) : null,

@@ -68,7 +68,7 @@ export class Picker extends Answering {
     root.append(
       el(
         "header",
-        {},
+        { role: "none" }, // the page's banner is Streamlit's
         el("h1", {}, t("title")),
         el("a", { href: "about" }, t("model_card")),
         el("details", {}, el("summary", {}, t("motivation_title")), el("p", {}, t("motivation"))),

@@ -37,6 +37,13 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.close()
 
 
+def settled(page: Page) -> None:
+    """Wait until Streamlit's script has run and all that it shows is loaded."""
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
 def answered(page: Page) -> None:
     """Wait until the picker shows pictures, in its place among Streamlit's elements."""
     expect(page.get_by_test_id("stMain").locator(".card").first).to_be_visible()
@@ -62,6 +69,7 @@ def after_a_query(page: Page) -> None:
 
 def with_chips(page: Page) -> None:
     page.goto(f"{page.url}?q=thank+you&not=sleep&only=applause&animated=1&fold=0")
+    answered(page)
     expect(page.get_by_role("button", name="Remove: not: sleep")).to_be_visible()
 
 
@@ -180,8 +188,7 @@ def test_other_pages_have_no_violation_and_name_their_language(
     page: Page, address: str, name: str, language: str
 ):
     page.goto(f"{address}/{name}?lang={language}")
-    page.wait_for_selector("[data-test-script-state=notRunning]")
-    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    settled(page)
     expect(page.locator(f"html[lang={language}]")).to_be_attached()
     assert_accessible(page, f"{name}-{language}")
 
@@ -216,6 +223,5 @@ def test_nothing_is_wider_than_a_screen_of_320_pixels(page: Page, address: str):
     page.set_viewport_size({"width": 320, "height": 640})
     for path in ("", "library", "about"):
         page.goto(f"{address}/{path}")
-        page.wait_for_selector("[data-test-script-state=notRunning]")
-        expect(page.get_by_role("heading", level=1).first).to_be_visible()
+        settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -29,13 +29,16 @@ def mount(module: str, config: Mapping[str, object]) -> None:
 _DOCUMENT = """
 export default function ({data}) {
   document.documentElement.lang = data.lang;
-  const reach = () => document.querySelectorAll("[data-testid=stMarkdownContainer] table")
-    .forEach((table) => { table.tabIndex = table.scrollWidth > table.clientWidth ? 0 : -1; });
-  const changes = new MutationObserver(reach);
-  changes.observe(document.body, {childList: true, subtree: true});
-  addEventListener("resize", reach);
-  reach();
-  return () => { changes.disconnect(); removeEventListener("resize", reach); };
+  const resized = new ResizeObserver((entries) => entries.forEach(({target}) => {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }));
+  const find = () => document.querySelectorAll("[data-testid=stMarkdownContainer] table")
+    .forEach((table) => resized.observe(table));
+  const changed = new MutationObserver(find);
+  changed.observe(document.body, {childList: true, subtree: true});
+  find();
+  return () => { changed.disconnect(); resized.disconnect(); };
 }
 """
 
