@@ -12,9 +12,8 @@ from contextlib import suppress
 import streamlit as st
 from starlette.middleware import Middleware
 
-from retrieval.api import api_routes, page_start
+from retrieval.api import api_routes, library_routes, page_start
 from retrieval.errors import SettingsError
-from retrieval.paths import ROOT
 from retrieval.web import (
     LANGUAGES,
     StartEarly,
@@ -28,6 +27,7 @@ from retrieval.web.media_routes import RejectInvalidMediaUrls, media_routes
 
 def main() -> None:
     from views.common import tr  # its caches need the running server
+    from views.frontend import mark_language
 
     st.set_page_config(page_title="CLIP reaction search", page_icon="🎬", layout="wide")
     if "lang" not in st.session_state:
@@ -39,8 +39,8 @@ def main() -> None:
         st.Page("views/about.py", title=tr("page_about"), icon=":material/info:"),
     ]
     page = st.navigation(pages, position="top")
-    st.html(ROOT / "views" / "page.css")
     with st.container(key="language"):
+        mark_language(st.session_state.lang)
         st.segmented_control(
             tr("language"),
             list(LANGUAGES),
@@ -65,7 +65,7 @@ else:
         loading(settings.index, settings.checkpoint)  # while the first browser gets the page
     app = st.App(
         __file__,
-        routes=[*media_routes(), frontend_route(), *api_routes()],
+        routes=[*media_routes(), frontend_route(), *library_routes(), *api_routes()],
         middleware=[Middleware(RejectInvalidMediaUrls), Middleware(StartEarly, config=page_start)],
         lifespan=tune_server,
     )

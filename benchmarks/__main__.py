@@ -19,6 +19,8 @@ signals     a message by all signals, encoding included, over a synthetic librar
             GIFs (--gifs); a minute
 renditions  time and bytes of the small renditions that the page shows, of the bundle's GIFs or of
             those in a folder (--folder), and libwebp's settings (--parameters); two minutes
+library     the library page over 100,000 synthetic GIFs (--gifs), and its map; needs the extra
+            [dev]; two minutes
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
             messages whose answers were held out; needs the extra [train]; five minutes
 languages   false alarms of language recognition over all English messages of data/messages, and
@@ -47,7 +49,7 @@ from retrieval.search import Searcher, Term
 
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
-    *("index", "search", "signals", "renditions", "answers", "languages"),
+    *("index", "search", "signals", "renditions", "library", "answers", "languages"),
 )
 
 
@@ -90,6 +92,11 @@ def main() -> None:
         return
     if args.what == "renditions":
         measure_renditions(args.folder or args.index / MEDIA, args.gifs or 200, args.parameters)
+        return
+    if args.what == "library":
+        from benchmarks.library import measure_library  # a browser, which the others do without
+
+        measure_library(args.gifs or 100_000)
         return
     if args.what == "answers":
         from benchmarks.answers import measure_answers  # torch, which the others do without

@@ -41,7 +41,8 @@ PROBE = """
 window.shifts = []; window.longTasks = [];
 new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e) => e.value)))
   .observe({type: 'layout-shift', buffered: true});
-new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((e) => e.duration)))
+const onLongTasks = (list) => window.longTasks.push(...list.getEntries().map((e) => e.duration));
+new PerformanceObserver(onLongTasks)
   .observe({type: 'longtask', buffered: true});
 window.picker = () => {
   const find = (root) => {
@@ -58,7 +59,8 @@ window.pictures = () => [...(window.picker()?.querySelectorAll('.card img') ?? [
 window.isDrawn = (image) => image.complete && image.naturalWidth > 0;
 window.whole = () => {
   const inside = (box) => box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
-  return window.pictures().filter((image) => isDrawn(image) && inside(image.getBoundingClientRect()));
+  const isWhole = (image) => isDrawn(image) && inside(image.getBoundingClientRect());
+  return window.pictures().filter(isWhole);
 };
 const look = () => {
   if (window.pictures().some(isDrawn)) {
@@ -76,7 +78,8 @@ TYPED = """
   const host = root.host;
   host.addEventListener('reaction-shown', () => {
     const wait = () => {
-      const near = window.pictures().filter((image) => image.getBoundingClientRect().top < innerHeight);
+      const isNear = (image) => image.getBoundingClientRect().top < innerHeight;
+      const near = window.pictures().filter(isNear);
       if (near.length && near.every(isDrawn)) {
         requestAnimationFrame(() => done(performance.now() - window.lastKey));
       } else requestAnimationFrame(wait);
@@ -173,14 +176,13 @@ def measure_opening(server: Server, browser: Browser) -> None:
                 page.wait_for_selector("[data-testid=stMain] .reaction-picker")
                 placed.append(float(page.evaluate("() => performance.now()")) / 1000)
                 page.wait_for_timeout(500)
-                tops = (
-                    "() => Math.min(...window.pictures().map((p) => p.getBoundingClientRect().top))"
-                )
-                first = page.evaluate(tops)
+                tops = "() => window.pictures().map((p) => p.getBoundingClientRect().top)"
+                first = min(page.evaluate(tops))
                 whole = page.evaluate("() => window.whole().length")
         print(
-            f"open, {size}: first GIF painted {spread(painted)} ms, Streamlit ready {spread(placed)} "
-            f"ms; first picture at y {first:.0f}, {whole} whole pictures above the fold"
+            f"open, {size}: first GIF painted {spread(painted)} ms, Streamlit ready "
+            f"{spread(placed)} ms; first picture at y {first:.0f}, {whole} whole pictures above "
+            f"the fold"
         )
 
 
@@ -245,14 +247,15 @@ def measure_cost(server: Server, browser: Browser) -> None:
                     decoded: first.reduce((sum, i) => sum + i.naturalWidth * i.naturalHeight, 0),
                     shown: first.reduce((sum, i) => sum + i.clientWidth * i.clientHeight, 0),
                     loaded: images.filter((image) => image.complete).length, cards: images.length,
-                    requested: [...sizes.keys()].filter((name) => name.includes('/200.webp')).length,
+                    requested: [...sizes.keys()].filter((n) => n.includes('/200.webp')).length,
                 }};
             }}"""
             )
         print(
             f"twelve results, {name}: {facts['bytes'] / 1e6:.2f} MB, all painted {took_s:.2f} s "
-            f"after the address was entered, decoded pixels {facts['decoded'] / facts['shown']:.1f} "
-            f"times those shown; {facts['requested']} pictures requested"
+            f"after the address was entered, decoded pixels "
+            f"{facts['decoded'] / facts['shown']:.1f} times those shown; "
+            f"{facts['requested']} pictures requested"
         )
 
 

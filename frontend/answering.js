@@ -133,6 +133,8 @@ export class Answering {
 
   drawNotes(sentences = []) {
     const all = [...sentences, ...this.trouble, ...this.uploads.unread()];
+    if (all.join("\n") === this.noted) return; // a screen reader has said it
+    this.noted = all.join("\n");
     this.notes.replaceChildren(...all.map((text) => el("p", {}, text)));
   }
 

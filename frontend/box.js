@@ -42,7 +42,7 @@ export class Box {
         this.less,
         iconButton("image", t("picture"), () => this.file.click()),
         iconButton("upload", t("rank_mine"), () => this.files.click()),
-        (this.filters = iconButton("filter", t("narrow"), () => page.openFilters(this.filters))),
+        (this.filters = iconButton("filter", t("narrow"), () => page.openFilters(this.filters), { "aria-haspopup": "dialog", "aria-expanded": "false" })),
       ),
       el("button", { type: "submit", hidden: true }), // without one, Enter does nothing in a form of two fields
       this.file,

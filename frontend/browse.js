@@ -1,7 +1,7 @@
 // Rows above the grid: the kinds of reaction as moving chips, and recent and favourite GIFs.
 
-import { el } from "./dom.js";
-import { picture } from "./picture.js";
+import { el, redraw } from "./dom.js";
+import { movesWhenPointed, picture } from "./picture.js";
 import { renderThumb } from "./card.js";
 
 /** Kinds of reaction, each a link that opens its grid; "surprise me" comes first. */
@@ -37,6 +37,7 @@ export class BrowseRow {
     );
     link.name = name;
     link.picture = shown;
+    if (shown) movesWhenPointed(link, shown, this.page);
     return link;
   }
 
@@ -74,9 +75,10 @@ export class KeptRow {
     const gifs = kept.all();
     const focused = this.element.getRootNode().activeElement?.gifId;
     this.isEmpty = !gifs.length;
+    const toBox = () => this.page.box.focus();
     if (this.isEmpty) {
       this.element.hidden = true;
-      return this.element.replaceChildren();
+      return redraw(this.element, [], toBox);
     }
     const thumbs = gifs.map((gif) => {
       const thumb = renderThumb(gif, this.page, gif.title, () => this.page.taking.take(gif, thumb));
@@ -86,7 +88,7 @@ export class KeptRow {
       return thumb;
     });
     const clear = el("button", { type: "button", className: "plain", on: { click: () => this.clear() } }, t("kept_clear"));
-    this.element.replaceChildren(el("span", { className: "label" }, t("kept")), ...thumbs, clear);
+    redraw(this.element, [el("span", { className: "label" }, t("kept")), ...thumbs, clear], toBox);
     if (focused) this.thumbOf({ id: focused })?.focus();
   }
 

@@ -2,7 +2,7 @@
 
 import { clip, el, iconButton } from "./dom.js";
 import { isLocal, fillDrag } from "./take.js";
-import { picture } from "./picture.js";
+import { movesWhenPointed, picture } from "./picture.js";
 
 /**
  * A card. `page` has t, source, kept, isMoving(), scoreKind(), and what acts: taking, dialog,
@@ -26,7 +26,7 @@ export function renderCard(gif, page) {
     shown ?? el("span", { className: "missing" }, t("not_shown_one")),
     el(
       "span",
-      { className: "plate" },
+      { className: "plate", "aria-hidden": "true" }, // the button's name says the same
       score && el("b", {}, score),
       el("span", { className: "title" }, title),
       gif.alike?.length ? el("span", { className: "alike" }, t("stands_for", { n: gif.alike.length })) : null,
@@ -37,9 +37,7 @@ export function renderCard(gif, page) {
   if (shown) {
     shown.addEventListener("error", () => card.classList.add("broken"));
     shown.addEventListener("dragstart", (event) => fillDrag(event, gif, page.source));
-    // Stills move while they are pointed at or focused.
-    for (const event of ["pointerenter", "focusin"]) card.addEventListener(event, () => shown.setMoving(true));
-    for (const event of ["pointerleave", "focusout"]) card.addEventListener(event, () => shown.setMoving(page.isMoving()));
+    movesWhenPointed(card, shown, page);
   }
   card.picture = shown;
   card.takeButton = take;
@@ -53,7 +51,7 @@ function formatScore(gif, page) {
 function renderActions(gif, page, card) {
   const { t } = page;
   const title = clip(gif.title);
-  const button = (name, key, act) => iconButton(name, `${t(key)}: ${title}`, act);
+  const button = (name, key, act) => iconButton(name, `${t(key).replace(/\?$/, "")}: ${title}`, act);
   const favourite = button("star", "favourite", () => page.taking.favourite(gif, favourite));
   favourite.setAttribute("aria-pressed", page.kept.isFavourite(gif));
   const isTakeable = Boolean(gif.file || gif.blob);
@@ -81,5 +79,6 @@ export function renderThumb(gif, page, label, onClick, properties = {}) {
   const shown = picture(gif, page.source, { size: "thumb", moving: page.isMoving(), alt: "" });
   const button = el("button", { type: "button", className: "thumb", "aria-label": label, title: label, on: { click: onClick }, ...properties }, shown);
   button.picture = shown;
+  movesWhenPointed(button, shown, page);
   return button;
 }

@@ -67,6 +67,7 @@ function renderReactions(question, page) {
         className: "pill reaction",
         "aria-pressed": String(isOn),
         title: t("calls_for_help"),
+        "aria-describedby": "calls-for",
         on: { click: () => page.ask({ off }, { settled: true }) },
       },
       `${t(REACTION + name)} ${Math.round(100 * probability)} %`,

@@ -74,6 +74,18 @@ export function iconButton(name, label, onClick, properties = {}) {
   );
 }
 
+/** Replace children; the focus stays at its place among them, or goes to `fallback()`. */
+export function redraw(element, children, fallback) {
+  const controls = () => [...element.querySelectorAll("button, input, select, textarea, a[href]")].filter((control) => control.tabIndex >= 0);
+  const place = controls().indexOf(element.getRootNode().activeElement);
+  element.replaceChildren(...children);
+  if (place < 0) return;
+  const left = controls();
+  const next = left[Math.min(place, left.length - 1)];
+  if (next) next.focus({ preventScroll: true });
+  else fallback();
+}
+
 /** The nearest element that scrolls up and down, also across shadow roots. */
 export function scrollerOf(element) {
   for (let node = element; node; node = node.parentNode ?? node.host) {

@@ -1,6 +1,6 @@
 // The panel with everything else that shapes an answer: filters, weights, a pasted chat, motion.
 
-import { el, iconButton } from "./dom.js";
+import { el, iconButton, redraw } from "./dom.js";
 
 /** A panel beside the box; `page` has t, question, ask(change), source, isMoving(), setMoving(). */
 export class Filters {
@@ -8,11 +8,17 @@ export class Filters {
     this.page = page;
     this.element = el("div", { className: "panel", popover: "auto", id: "filters", role: "dialog", "aria-label": page.t("narrow") });
     this.element.setAttribute("popover", "auto");
+    this.element.addEventListener("toggle", (event) => this.anchor.setAttribute("aria-expanded", event.newState === "open"));
+    this.element.addEventListener("focusout", (event) => {
+      if (event.relatedTarget && !this.element.contains(event.relatedTarget)) this.element.hidePopover();
+    });
   }
 
   open(anchor) {
+    this.anchor = anchor;
     this.draw();
     this.element.showPopover();
+    this.element.querySelector("button").focus(); // keys go on from here; closing takes them back
     const box = anchor.getBoundingClientRect();
     const width = this.element.offsetWidth;
     this.element.style.left = `${Math.max(8, Math.min(box.right - width, innerWidth - width - 8))}px`;
@@ -29,8 +35,7 @@ export class Filters {
   draw() {
     const { t, question } = this.page;
     const set = (change) => this.page.ask(change, { settled: true });
-    const focused = this.element.getRootNode().activeElement?.id;
-    this.element.replaceChildren(...[
+    redraw(this.element, [
       el("header", {}, el("h2", {}, t("narrow")), iconButton("close", t("close"), () => this.element.hidePopover())),
       this.toggle("animated_only", question.animated, (animated) => set({ animated })),
       this.toggle("fold", question.fold, (fold) => set({ fold })),
@@ -42,7 +47,6 @@ export class Filters {
       question.not ? this.range("not_weight", question.not_weight, 0, 1, 0.1, (not_weight) => set({ not_weight })) : null,
       this.page.picture ? this.range("picture_weight", question.picture_weight, 0.1, 3, 0.1, (picture_weight) => set({ picture_weight })) : null,
     ].filter(Boolean));
-    if (focused) this.element.querySelector(`#${focused}`)?.focus();
   }
 
   labelled(key, control, id = `filter-${key}`) {

@@ -9,9 +9,13 @@ const FETCH_AHEAD = 1; // screens before the end at which more are asked for
 const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 
 export class Grid {
-  /** `page` as in renderCard; `fetchMore()` is called near the end, `leave()` when ArrowUp leaves, `scrolled()`. */
-  constructor(page, { fetchMore = () => {}, leave = () => {}, scrolled = () => {}, label = "" } = {}) {
+  /**
+   * `render(gif, page)` makes a card; `fetchMore()` is called near the end, `leave()` when ArrowUp
+   * leaves, `scrolled()` while the visitor scrolls.
+   */
+  constructor(page, { render = renderCard, fetchMore = () => {}, leave = () => {}, scrolled = () => {}, label = "" } = {}) {
     this.page = page;
+    this.render = render;
     this.fetchMore = fetchMore;
     this.leave = leave;
     this.scrolled = scrolled;
@@ -100,7 +104,7 @@ export class Grid {
     for (const number of [...near].filter((n) => n >= 0).sort((a, b) => a - b)) {
       let card = this.cards.get(number);
       if (!card) {
-        card = renderCard(this.gifs[number], this.page);
+        card = this.render(this.gifs[number], this.page);
         card.number = number;
         card.setAttribute("aria-posinset", number + 1);
         card.takeButton.tabIndex = number === this.current ? 0 : -1;
@@ -109,6 +113,7 @@ export class Grid {
         if (before) before.after(card);
         else this.element.prepend(card);
       }
+      card.setAttribute("aria-setsize", this.page.next ? -1 : this.gifs.length); // -1: not known yet
       before = card;
     }
     if (top + (1 + FETCH_AHEAD) * screen > this.masonry.height) this.fetchMore();

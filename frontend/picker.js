@@ -5,7 +5,7 @@ import { Box } from "./box.js";
 import { BrowseRow, KeptRow } from "./browse.js";
 import { renderChips } from "./chips.js";
 import { WhyDialog } from "./dialog.js";
-import { el, translator } from "./dom.js";
+import { el, redraw, translator } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
@@ -16,6 +16,7 @@ import { Kept } from "./store.js";
 import { Taking } from "./taking.js";
 import { Toast } from "./toast.js";
 import { Uploads } from "./uploads.js";
+import cards from "./cards.css" with { type: "css" };
 import styles from "./picker.css" with { type: "css" };
 
 const PAUSE_MS = 120; // without a key, before a question is asked
@@ -50,7 +51,7 @@ export class Picker extends Answering {
     const { t } = this;
     this.host = el("div", { className: "reaction-picker" });
     const root = this.host.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [styles];
+    root.adoptedStyleSheets = [styles, cards];
     this.toast = new Toast();
     this.dialog = new WhyDialog(this);
     this.box = new Box(this.boxPage());
@@ -59,7 +60,7 @@ export class Picker extends Answering {
     this.filters = new Filters(this);
     this.grid = new Grid(this, { fetchMore: () => this.fetchMore(), leave: () => this.box.focus(), scrolled: () => this.onScrolled(), label: t("results") });
     this.chips = el("div", { className: "chips" });
-    this.notes = el("div", { className: "notes" });
+    this.notes = el("div", { className: "notes", role: "status" });
     this.facts = el("p", { className: "facts-line" });
     this.play = el("input", { type: "checkbox", role: "switch", id: "play", on: { change: () => this.setMoving(this.play.checked) } });
     this.status = el("div", { role: "status", className: "unseen" });
@@ -67,7 +68,7 @@ export class Picker extends Answering {
     root.append(
       el(
         "header",
-        {},
+        { role: "none" }, // the page's banner is Streamlit's
         el("h1", {}, t("title")),
         el("a", { href: "about" }, t("model_card")),
         el("details", {}, el("summary", {}, t("motivation_title")), el("p", {}, t("motivation"))),
@@ -262,13 +263,7 @@ export class Picker extends Answering {
 
   /** Draw the chips anew; the focus stays on the chip, or goes to its neighbour or the box. */
   drawChips() {
-    const active = this.host.shadowRoot.activeElement;
-    const before = [...this.chips.querySelectorAll("button:not([tabindex='-1'])")].indexOf(active);
-    this.chips.replaceChildren(...renderChips(this.question, this));
-    if (before < 0) return;
-    const buttons = this.chips.querySelectorAll("button:not([tabindex='-1'])");
-    if (buttons.length) buttons[Math.min(before, buttons.length - 1)].focus({ preventScroll: true });
-    else this.box.focus();
+    redraw(this.chips, renderChips(this.question, this), () => this.box.focus());
   }
 
   keepView() {

@@ -28,6 +28,12 @@ export function picture(gif, source, { size = "preview", moving = true, alt = gi
   return image;
 }
 
+/** Stills move while the element around them is pointed at or has the focus. */
+export function movesWhenPointed(element, shown, page) {
+  for (const event of ["pointerenter", "focusin"]) element.addEventListener(event, () => shown.setMoving(true));
+  for (const event of ["pointerleave", "focusout"]) element.addEventListener(event, () => shown.setMoving(page.isMoving()));
+}
+
 // The still of a card, or its small sister for a thumbnail.
 function stillOf(gif, size) {
   return size === "thumb" ? gif.still?.replace(/\/\d+\.webp$/, "/100.webp") : gif.still;

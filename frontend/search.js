@@ -42,6 +42,7 @@ function startEarly() {
   document.documentElement.lang = config.lang;
   layer = document.createElement("div");
   layer.style.cssText = LAYER;
+  layer.setAttribute("role", "main"); // Streamlit's own is not there yet
   document.documentElement.append(layer);
   pickerOf(config).attach(layer);
 }

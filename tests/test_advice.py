@@ -19,8 +19,9 @@ from retrieval.web import (
     LANGUAGES,
     Uploads,
     advise,
+    collect,
+    embed_file,
     examples_for,
-    read_uploads,
     recognise_language,
     translate,
 )
@@ -108,7 +109,8 @@ def test_unseen_library_of_the_better_checkpoint_is_not_told_to_use_it(small: Pa
 
 def test_measurement_of_the_library_says_nothing_about_uploads(starter):
     media = next((STARTER / "media").glob("*.gif"))
-    uploads = read_uploads([(media.name, media.read_bytes())], starter.encoder)
+    embedded = embed_file(media.name, media.read_bytes(), starter.encoder)
+    uploads = collect([embedded], starter.encoder)
     assert isinstance(uploads, Uploads)
     assert advise("hello", Searcher(uploads, starter.encoder), by_frames=True) == []
 

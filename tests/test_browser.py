@@ -154,9 +154,8 @@ def test_details_more_like_this_and_its_permanent_url(page: Page):
 def test_library_and_about_pages_render(page: Page, address: str):
     page.goto(f"{address}/library")
     expect(page).to_have_title("CLIP reaction search")
-    expect(page.get_by_text("A map of the embeddings")).to_be_visible()
-    expect(page.get_by_text("Every GIF")).to_be_visible()
-    expect(page.locator("canvas, svg.marks").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Map")).to_be_visible()
+    expect(page.get_by_role("group", name="Map").get_by_role("link").first).to_be_visible()
     page.goto(f"{address}/about")
     expect(page.get_by_text("How to cite")).to_be_visible()
     expect(page.get_by_text("Checkpoint mini: 256 dimensions")).to_be_visible()

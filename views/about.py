@@ -23,10 +23,10 @@ def page() -> None:
     st.title(tr("about_title"))
     loaded = st.container()
     st.write(tr("about"))
-    st.subheader(tr("rebuild"))
+    st.header(tr("rebuild"))
     st.write(tr("rebuild_help"))
     st.code(BUILD, language="sh", wrap_lines=True)
-    st.subheader(tr("cite"))
+    st.header(tr("cite"))
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     st.code(citation, language="yaml", wrap_lines=True)
     with loaded:  # last: the rest can be read while the checkpoint loads
@@ -35,7 +35,7 @@ def page() -> None:
 
 def render_loaded(searcher: Searcher) -> None:
     """What is loaded and what was measured of it, and the cards of checkpoint and library."""
-    st.subheader(tr("loaded"))
+    st.header(tr("loaded"))
     with st.container(gap="xxsmall"):
         st.text(library_name(searcher))
         for line in describe_loaded(searcher):

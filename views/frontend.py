@@ -23,3 +23,27 @@ def mount(module: str, config: Mapping[str, object]) -> None:
         f"reaction_{name}", html="<div></div>", js=_LOADER, isolate_styles=False
     )
     component(key=name, data={**config, "module": module})
+
+
+# Streamlit's own document says English, and its tables that scroll cannot be scrolled by keys.
+_DOCUMENT = """
+export default function ({data}) {
+  document.documentElement.lang = data.lang;
+  const resized = new ResizeObserver((entries) => entries.forEach(({target}) => {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }));
+  const find = () => document.querySelectorAll("[data-testid=stMarkdownContainer] table")
+    .forEach((table) => resized.observe(table));
+  const changed = new MutationObserver(find);
+  changed.observe(document.body, {childList: true, subtree: true});
+  find();
+  return () => { changed.disconnect(); resized.disconnect(); };
+}
+"""
+
+
+def mark_language(language: str) -> None:
+    """Tell screen readers and browsers the page's language, as an ISO 639-1 code."""
+    component = st.components.v2.component("reaction_document", js=_DOCUMENT)
+    component(key="document", data={"lang": language})

@@ -28,6 +28,16 @@ FILMS = (".mp4", ".webm")
 FOUND_S, MISSING_S, MAX_KNOWN = 300.0, 5.0, 50_000
 
 
+def rendition_address(gif_id: str, width: int) -> str:
+    """Where a rendition is, relative to the page's root."""
+    return rendition_url(gif_id, width)[1:]
+
+
+def still_address(gif_id: str, frame: int, width: int) -> str:
+    """Where an embedded frame is, relative to the page's root."""
+    return still_url(gif_id, frame, width)[1:]
+
+
 @dataclass(frozen=True)
 class Media:
     """Where a browser gets a GIF; all None if it cannot be shown."""
@@ -94,7 +104,7 @@ def gif_json(
         preview, thumb = (
             rendition_url(record.id, width)[1:] for width in (CARD_WIDTH, THUMB_WIDTH)
         )
-        still = still_url(record.id, result.best_frame, CARD_WIDTH)[1:]
+        still = still_address(record.id, result.best_frame, CARD_WIDTH)
     recognised = {name: p for name, p in result.reactions.items() if p >= RECOGNISED}
     return {
         "id": record.id,
@@ -147,7 +157,7 @@ def _frames(result: Result, is_local: bool) -> list[Mapping[str, Any]]:
             "index": frame.index,
             "time_ms": frame.time_ms,
             "score": round(frame.score, 4),
-            "still": still_url(gif_id, frame.index, THUMB_WIDTH)[1:] if is_local else None,
+            "still": still_address(gif_id, frame.index, THUMB_WIDTH) if is_local else None,
         }
         for frame in result.frames
     ]
@@ -162,7 +172,7 @@ def _words(record: Record, words: PictureText | None, is_local: bool) -> Mapping
         "time_ms": words.time_ms,
         "confidence": words.confidence,
         "box": [min(max(edge, 0.0), 1.0) for edge in words.box],
-        "still": still_url(record.id, words.frame, CARD_WIDTH)[1:] if is_local else None,
+        "still": still_address(record.id, words.frame, CARD_WIDTH) if is_local else None,
     }
 
 

@@ -96,7 +96,7 @@ def api_routes() -> list[Route]:
                 f"{request.method} is no method of this address; expected {methods}.",
                 headers={"Allow": methods},
             )
-        detail = "No operation of the API is at this address. docs/api.md lists them."
+        detail = "No operation of the API is at this address. docs/http-api.md lists them."
         raise ProblemError(HTTPStatus.NOT_FOUND, detail)
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -2,10 +2,12 @@
 
 from retrieval.build.build import build_index, check_output
 from retrieval.build.folders import open_source
+from retrieval.build.leave_out import LeaveOut
 from retrieval.build.report import BuildReport, as_html, as_json, as_text, check_report
 
 __all__ = [
     "BuildReport",
+    "LeaveOut",
     "as_html",
     "as_json",
     "as_text",

@@ -20,6 +20,7 @@ import numpy as np
 from retrieval.build.folders import FolderSource, open_source
 from retrieval.build.incremental import IncrementalRun
 from retrieval.build.items import Source
+from retrieval.build.leave_out import LeaveOut
 from retrieval.build.previous import PreviousBuild
 from retrieval.build.report import BuildReport
 from retrieval.build.state import BuildState
@@ -63,6 +64,7 @@ def build_index(
     progress: Progress | None = None,
     signals: Collection[str] = SIGNALS,
     ocr_model: Path | None = None,
+    leave_out: LeaveOut | None = None,
 ) -> BuildReport:
     """Index a source (see retrieval.build.folders) into a bundle at `out`.
 
@@ -71,9 +73,9 @@ def build_index(
     is done. At most `frames` distinct frames per GIF are embedded. With `copy_media` the files
     are copied into the bundle, which can then be moved; otherwise it refers to them. `fresh`
     embeds everything again. With "words" in `signals`, the words in the pictures are read, by the
-    recogniser in `ocr_model` if it is given. ValueError for unknown signals, CheckpointError if
-    a model of the reader is missing, SourceError if there is nothing to index, StorageError if
-    `out` cannot be written; the old bundle is then untouched.
+    recogniser in `ocr_model` if it is given. What `leave_out` names is not indexed. ValueError
+    for unknown signals, CheckpointError if a model of the reader is missing, SourceError if there
+    is nothing to index, StorageError if `out` cannot be written; the old bundle is then untouched.
     """
     start = time.monotonic()
     limits = limits or Limits()
@@ -95,7 +97,9 @@ def build_index(
         previous = (
             PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames, text_reader)
         )
-        run = IncrementalRun(source, encoder, state, previous, frames, limits, copy_media, reader)
+        run = IncrementalRun(
+            source, encoder, state, previous, frames, limits, copy_media, reader, leave_out
+        )
         run.run(progress)
         ids = run.in_order()
         if not ids:

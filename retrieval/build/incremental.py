@@ -15,7 +15,8 @@ from pathlib import Path
 
 from retrieval.build.downloads import Downloader, Fetched
 from retrieval.build.folders import FolderSource
-from retrieval.build.items import Item, Source
+from retrieval.build.items import Item, Source, listed
+from retrieval.build.leave_out import LeaveOut
 from retrieval.build.previous import PreviousBuild
 from retrieval.build.state import BuildState, FileState, version_of
 from retrieval.embedding import WORKERS, Done, Pipeline, Progress, Skipped, Work
@@ -24,6 +25,7 @@ from retrieval.errors import MediaError, SilentHostError, UnavailableError
 from retrieval.media import Facts, Limits, read_bytes
 from retrieval.ocr import TextReader
 
+MAX_UNMATCHED = 5  # lines of --leave-out that a note lists
 DOWNLOAD_WORKERS = 8  # they mostly wait; one server gets two requests at a time
 
 
@@ -50,7 +52,9 @@ class IncrementalRun:
         limits: Limits,
         keep_downloads: bool,
         reader: Callable[[], TextReader] | None = None,
+        leave_out: LeaveOut | None = None,
     ):
+        self._leave_out = leave_out or LeaveOut("", [])
         self._source, self._state, self._previous = source, state, previous
         self._limits, self._keep_downloads = limits, keep_downloads
         self._downloader = Downloader(max_bytes=limits.max_bytes)
@@ -100,6 +104,11 @@ class IncrementalRun:
         self._skipped.sort(key=lambda numbered: numbered[0])
         self.skipped = [skipped for _, skipped in self._skipped]
         self.skipped += self._source.left_out
+        if unmatched := self._leave_out.unmatched:
+            self.notes.append(
+                f"{len(unmatched):,} lines of {self._leave_out.name} match nothing in "
+                f"{self._source.label}: {listed(unmatched, MAX_UNMATCHED)}."
+            )
         unlisted = self._source.n_left_out - len(self._source.left_out)
         if unlisted:
             self.skipped.append(Skipped(self._source.label, f"and {unlisted:,} more rows"))
@@ -121,6 +130,8 @@ class IncrementalRun:
         return self.media_of(known.gif_id) is not None
 
     def _is_known(self, gif_id: str) -> bool:
+        if self._leave_out.names_id(gif_id):  # nothing more has to be known of it
+            return True
         facts = self.facts.get(gif_id)
         return facts is not None and self._limits.allow(facts)
 
@@ -133,6 +144,10 @@ class IncrementalRun:
                 known = self._previous.state_of(item.name)
             task = Task(number, item, known, FileState(key))
             self.keys.append(key)
+            if self._leave_out.names_item(item):
+                self._leave(task)
+                self._count()
+                continue
             if item.path:
                 version = -1, -1
                 with suppress(OSError):  # reading it will say why
@@ -214,7 +229,13 @@ class IncrementalRun:
         else:  # another item with the same bytes is being worked on
             self._undecided.append((task, done.gif_id))
 
+    def _leave(self, task: Task) -> None:
+        self._skipped.append((task.number, Skipped(task.item.name, self._leave_out.reason)))
+
     def _resolve(self, task: Task, gif_id: str) -> None:
+        if self._leave_out.names_id(gif_id):
+            self._leave(task)
+            return
         if gif_id not in self.first or task.number < self.first[gif_id][0]:
             # The bytes of a data set's row are no longer needed, and all may exceed memory.
             lean = replace(task.item, data=b"") if task.item.data else task.item

@@ -21,6 +21,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from retrieval.build import (
+    LeaveOut,
     as_html,
     as_json,
     as_text,
@@ -127,6 +128,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="copy the files into the bundle, so that it can be moved",
     )
+    add(
+        "--leave-out",
+        type=Path,
+        metavar="FILE",
+        help="a text with one path, address or GIF id per line: these are not indexed, and the "
+        "files stay; the library page writes one of the look-alikes that you do not keep",
+    )
     add("--fresh", action="store_true", help="embed all files again")
     add(
         "--renditions",
@@ -154,6 +162,7 @@ def execute(args: argparse.Namespace) -> None:
 
     if args.ocr_model and "words" not in args.signals:
         raise UsageError("--ocr-model is given, but --signals has no words to read with it")
+    leave_out = LeaveOut.read(args.leave_out) if args.leave_out else None
     limits = Limits(**{bound.name: getattr(args, bound.name) for bound in fields(Limits)})
     source = open_source(args.source, split=args.split, limit=args.limit)
     out = check_output(args.out, source, copy_media=args.copy_media)
@@ -175,6 +184,7 @@ def execute(args: argparse.Namespace) -> None:
             progress=progress,
             signals=args.signals,
             ocr_model=args.ocr_model,
+            leave_out=leave_out,
         )
     if args.renditions:
         print(make_renditions(args.out), file=sys.stderr)

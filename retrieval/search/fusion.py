@@ -183,7 +183,7 @@ class Fusion:
         """Return every GIF's score, in standard deviations, (n,)."""
         if query.reactions is None:
             return None
-        scores = np.log(self._signals.kinds @ query.reactions + 1e-4)
+        scores = np.log(np.einsum("ij,j->i", self._signals.kinds, query.reactions) + 1e-4)
         return (scores - scores.mean()) / max(float(scores.std()), 1e-6)
 
     def _candidates(
@@ -226,7 +226,8 @@ class Fusion:
         texts = np.full(len(gifs), -1, np.int64)
         if "frames" in signals:
             mean, covariance = self._signals.frames[0], self._signals.frames[1:]
-            deviation = np.sqrt(max(float(query.vector @ covariance @ query.vector), 1e-12))
+            variance = np.einsum("i,ij,j->", query.vector, covariance, query.vector)  # no threads
+            deviation = np.sqrt(max(float(variance), 1e-12))
             found = self._ranker.scores_of(query.vector, gifs)
             scores["frames"] = (found - query.vector @ mean) / deviation
         if query.answers is not None:

@@ -43,7 +43,7 @@ class Reactions:
 
     def answers(self, sentence: np.ndarray) -> np.ndarray:
         """Return the unit vector that texts answering a message are near to, (384,)."""
-        vector = sentence @ self._answer
+        vector = np.einsum("i,ij->j", sentence, self._answer)  # no threads: see Neighbours.logits
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
     def kinds_of_texts(self, sentences: np.ndarray) -> np.ndarray:

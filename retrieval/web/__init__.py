@@ -27,9 +27,10 @@ from retrieval.web.frontend import (
     frontend_route,
 )
 from retrieval.web.languages import recognise_language
+from retrieval.web.library_map import LibraryMap, library_map
 from retrieval.web.loader import Loading, loading
-from retrieval.web.overview import near_duplicates, project, sample_of
-from retrieval.web.page import OPENING, page_config
+from retrieval.web.overview import Overview, open_overview
+from retrieval.web.page import OPENING, page_config, page_frame
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.server import tune_server
 from retrieval.web.settings import Settings, current_settings
@@ -43,7 +44,6 @@ from retrieval.web.uploads import (
     collect,
     embed_file,
     embed_upload,
-    read_uploads,
 )
 from retrieval.web.visitors import visible, without_paths
 
@@ -59,8 +59,10 @@ __all__ = [
     "Card",
     "EmbeddedFile",
     "Job",
+    "LibraryMap",
     "Loading",
     "MediaFile",
+    "Overview",
     "Sentence",
     "Settings",
     "StartEarly",
@@ -86,18 +88,17 @@ __all__ = [
     "frontend_route",
     "library_card",
     "library_catalog",
+    "library_map",
     "loading",
     "media_file",
-    "near_duplicates",
+    "open_overview",
     "page_config",
+    "page_frame",
     "png_of",
-    "project",
     "question_as_text",
-    "read_uploads",
     "read_votes",
     "recognise_language",
     "rendition_url",
-    "sample_of",
     "save_vote",
     "still_url",
     "summarize",

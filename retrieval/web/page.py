@@ -14,6 +14,11 @@ from retrieval.web.translations import LANGUAGES, texts
 OPENING = EXAMPLES[4]  # what the box opens with
 
 
+def page_frame(language: str, base: str = "/") -> dict[str, object]:
+    """What every module needs: its language, the page's root, where the modules are."""
+    return {"lang": language, "base": base, "frontend": frontend_folder()}
+
+
 def page_config(
     language: str, searcher: Searcher | None = None, base: str = "/"
 ) -> Mapping[str, object]:
@@ -28,9 +33,7 @@ def page_config(
     except SettingsError:  # the page shows the error
         settings = Settings()
     return {
-        "lang": language,
-        "base": base,
-        "frontend": frontend_folder(),
+        **page_frame(language, base),
         "texts": texts(language),
         "examples": examples_for(searcher, language),
         "feedback": settings.feedback,

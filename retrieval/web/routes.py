@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -131,12 +131,16 @@ def _is_within(path: str, folder: str) -> bool:
 
 def check_frame(where: Path | str, gif_id: str, frame: int) -> None:
     """MediaError unless this frame of the GIF was embedded."""
-    bundle = folder_of(where)
-    frames = _read_or_damaged(
-        lambda: _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id)
-    )
-    if frames is None or frame not in frames:
+    if frame not in embedded_frames(folder_of(where), gif_id):
         raise MediaError(f"Frame {frame} of GIF {gif_id[:12]} is not indexed.")
+
+
+def embedded_frames(bundle: Path, gif_id: str) -> Sequence[int]:
+    """The numbers of the frames of a GIF that were embedded; none if there is no such GIF."""
+    frames: Sequence[int] = _read_or_damaged(
+        lambda: _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id, ())
+    )
+    return frames
 
 
 def _read_or_damaged(read: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""Uploaded files as a collection that can be searched: in memory, never stored.
+"""Uploaded files as a collection that can be searched: embeddings in memory, no pictures.
 
 One file is decoded at a time, so that a core stays free for searches. Visitors take turns file
 by file, so that nobody waits for all the files of somebody else.
@@ -6,13 +6,12 @@ by file, so that nobody waits for all the files of somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.embedding import Pipeline, Progress, Skipped, Work
+from retrieval.embedding import Pipeline, Work
 from retrieval.encoders import Encoder
 from retrieval.errors import BundleError, MediaError, SourceError
 from retrieval.library import (
@@ -26,9 +25,7 @@ from retrieval.library import (
 )
 from retrieval.media import Limits, Stop
 from retrieval.search import Searcher
-from retrieval.web.routes import png_of
-from retrieval.web.settings import Settings
-from retrieval.web.turns import Turn, Turns
+from retrieval.web.turns import Turns
 
 UPLOAD_LIMITS = Limits(max_bytes=200_000_000)
 TURNS = Turns(at_once=1, waiting=15)  # visitors: one is served, the others wait
@@ -36,28 +33,17 @@ TURNS = Turns(at_once=1, waiting=15)  # visitors: one is served, the others wait
 
 @dataclass(frozen=True)
 class Uploads:
-    """Uploaded images and animations, embedded: a Collection that can be searched."""
+    """A visitor's images and animations, embedded: a Collection that can be searched."""
 
     name: str
     records: Catalog
     embeddings: FrameEmbeddings
     index: VectorIndex
     fingerprint: str
-    data: Mapping[str, bytes] = field(default_factory=dict)  # record id → the file's bytes
-    skipped: Sequence[Skipped] = ()
     pooling: str = "mean"  # the index holds one row per GIF
-    stills: dict[tuple[str, int], bytes] = field(default_factory=dict)  # that were shown
 
     def media_path(self, record: Record) -> str:
         return record.uri
-
-    def still(self, record: Record, frame: int, stop: Stop, turns: Turns = TURNS) -> bytes:
-        """One frame as PNG. BusyError if too many visitors wait."""
-        key = (record.id, frame)
-        if key not in self.stills:
-            with turns.turn(stop):
-                self.stills[key] = png_of(self.data[record.id], frame, stop)
-        return self.stills[key]
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise BundleError unless the uploads were embedded with this encoder."""
@@ -96,7 +82,8 @@ def embed_file(
     stop: Stop = lambda: False,
     turns: Turns = TURNS,
 ) -> EmbeddedFile:
-    """Embed one file. MediaError if it cannot be read; BusyError, StoppedError as below."""
+    """Embed one file. MediaError if it cannot be read; BusyError if too many
+    visitors wait; StoppedError soon after `stop`, called from other threads, returns True."""
     with turns.turn(stop):
         pipeline = Pipeline(encoder, limits=UPLOAD_LIMITS, readers=1, decoders=1, stop=stop)
         (done,) = pipeline.run([Work(name, lambda: data)])
@@ -118,56 +105,9 @@ def collect(files: Sequence[EmbeddedFile], encoder: Encoder) -> Uploads:
     )
 
 
-def read_uploads(
-    files: Sequence[tuple[str, bytes]],
-    encoder: Encoder,
-    progress: Progress | None = None,
-    *,
-    max_files: int = Settings.max_files,
-    max_total_mb: int = Settings.max_total_mb,
-    stop: Stop = lambda: False,
-    turns: Turns = TURNS,
-) -> Uploads:
-    """Embed (name, bytes) pairs as a collection; unreadable files are listed in `skipped`.
-
-    SourceError if there are too many, they are too large in total, or none can be read.
-    BusyError if too many visitors wait. StoppedError soon after `stop`, which is called from
-    other threads, returns True.
-    """
-    check_uploads(len(files), sum(len(data) for _, data in files), max_files, max_total_mb)
-    embedded: list[EmbeddedFile] = []
-    skipped: list[Skipped] = []
-    kept: dict[str, tuple[str, bytes]] = {}
-    with turns.turn(stop) as turn:
-        # One thread reads and decodes: it takes the next file when it has finished one.
-        pipeline = Pipeline(encoder, limits=UPLOAD_LIMITS, readers=1, decoders=1, stop=stop)
-        work = [Work((name, data), partial(_in_turn, turn, data)) for name, data in files]
-        for number, done in enumerate(pipeline.run(work), 1):
-            name, data = done.subject
-            if done.frames and done.facts and done.gif_id not in kept:
-                kept[done.gif_id] = (name, data)
-                record = Record(done.gif_id, name, name, **vars(done.facts))
-                embedded.append(EmbeddedFile(record, done.frames))
-            else:
-                reason = str(done.error) if done.error else "the same bytes as another one"
-                skipped.append(Skipped(name, reason))
-            if progress:
-                progress(number, len(files))
-    if not embedded:
-        reasons = "; ".join(f"{s.path}: {s.reason}" for s in skipped)
-        raise SourceError(f"None of the uploaded files can be read: {reasons}")
-    data_of = {gif_id: data for gif_id, (_, data) in kept.items()}
-    return replace(collect(embedded, encoder), data=data_of, skipped=skipped)
-
-
 def embed_upload(
     data: bytes, searcher: Searcher, stop: Stop = lambda: False, turns: Turns = TURNS
 ) -> np.ndarray:
     """Embed an uploaded picture (`Searcher.embed_image`). BusyError if too many visitors wait."""
     with turns.turn(stop):
         return searcher.embed_image(data, stop)
-
-
-def _in_turn(turn: Turn, data: bytes) -> bytes:
-    turn.pass_on()
-    return data
