@@ -16,7 +16,7 @@ ARTIFACTS = ROOT / "artifacts"  # screenshots
 TIMEOUT_MS = 30_000
 
 # What the page shows once it answers; while all loads there is a bar, and no picture.
-ANSWER = "[data-testid=stMain] img"
+ANSWER = ".reaction-picker .card img"
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -14,7 +14,8 @@ from tests.support.browser import ARTIFACTS
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 20_000
+expect.set_options(timeout=TIMEOUT_MS)
 IN_PLACE = "[data-testid=stMain] .reaction-picker"  # once Streamlit has started
 
 # Stands in for a phone's share sheet, which headless browsers do not have.
@@ -60,7 +61,6 @@ def picker(
         **options,
     )
     context.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
     if script:
         context.add_init_script(script)
     page = context.new_page()
