@@ -71,7 +71,10 @@ export class KeptRow {
     const gifs = kept.all();
     this.isEmpty = !gifs.length;
     const toBox = () => this.page.box.focus();
-    if (this.isEmpty) return redraw(this.element, [], toBox);
+    if (this.isEmpty) {
+      this.element.hidden = true;
+      return redraw(this.element, [], toBox);
+    }
     const thumbs = gifs.map((gif) => {
       const thumb = renderThumb(gif, this.page, gif.title, () => this.page.take(gif, thumb));
       if (kept.isFavourite(gif)) thumb.classList.add("favourite");

@@ -501,7 +501,11 @@ export class Picker {
 
   onDialogClosed() {
     this.history.leaveDialog();
+    const card = this.opener?.closest?.(".card");
+    const isOpen = card?.classList.contains("open");
+    card?.classList.add("open"); // its actions are hidden, and what is hidden takes no focus
     this.opener?.focus?.();
+    if (!isOpen) card?.classList.remove("open");
   }
 
   async vote(key, gif, fits) {
