@@ -11,8 +11,10 @@ export class Filters {
     this.element.addEventListener("beforetoggle", () => (this.hadFocus = this.element.matches(":focus-within")));
     this.element.addEventListener("toggle", (event) => {
       this.anchor.setAttribute("aria-expanded", event.newState === "open");
+      const { activeElement } = this.element.getRootNode();
       // Browsers give the focus back by themselves, but not all within a shadow root.
-      if (event.newState === "closed" && this.hadFocus && !this.element.getRootNode().activeElement) this.anchor.focus();
+      const isLost = !activeElement || this.element.contains(activeElement);
+      if (event.newState === "closed" && this.hadFocus && isLost) this.anchor.focus();
     });
     this.element.addEventListener("focusout", (event) => {
       if (event.relatedTarget && !this.element.contains(event.relatedTarget)) this.element.hidePopover();

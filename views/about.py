@@ -14,7 +14,7 @@ NARROW = """<style>
 [data-testid=stText] div { white-space: pre-wrap; overflow-wrap: anywhere; }
 [data-testid=stMarkdownContainer] { overflow-wrap: anywhere; }
 [data-testid=stMarkdownContainer] table { display: block; max-width: 100%; overflow-x: auto; }
-[data-testid=stMarkdownContainer] td, [data-testid=stMarkdownContainer] th { overflow-wrap: normal; }
+[data-testid=stMarkdownContainer] :is(td, th) { overflow-wrap: normal; }
 </style>"""
 
 
