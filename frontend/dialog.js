@@ -39,7 +39,12 @@ export class WhyDialog {
   onClosed() {
     this.page.host.shadowRoot.append(this.page.toast.element);
     this.page.history.leaveDialog();
-    if (this.opener?.isConnected) this.opener.focus({ preventScroll: true });
+    if (!this.opener?.isConnected) return;
+    const card = this.opener.closest(".card");
+    const isOpen = card?.classList.contains("open");
+    card?.classList.add("open"); // its actions are hidden, and what is hidden takes no focus
+    this.opener.focus({ preventScroll: true });
+    if (!isOpen) card?.classList.remove("open");
   }
 
   async vote(key, gif, fits) {

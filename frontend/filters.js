@@ -8,7 +8,14 @@ export class Filters {
     this.page = page;
     this.element = el("div", { className: "panel", popover: "auto", id: "filters", role: "dialog", "aria-label": page.t("narrow") });
     this.element.setAttribute("popover", "auto");
-    this.element.addEventListener("toggle", (event) => this.anchor.setAttribute("aria-expanded", event.newState === "open"));
+    this.element.addEventListener("beforetoggle", () => (this.hadFocus = this.element.matches(":focus-within")));
+    this.element.addEventListener("toggle", (event) => {
+      this.anchor.setAttribute("aria-expanded", event.newState === "open");
+      const { activeElement } = this.element.getRootNode();
+      // Browsers give the focus back by themselves, but not all within a shadow root.
+      const isLost = !activeElement || this.element.contains(activeElement);
+      if (event.newState === "closed" && this.hadFocus && isLost) this.anchor.focus();
+    });
     this.element.addEventListener("focusout", (event) => {
       if (event.relatedTarget && !this.element.contains(event.relatedTarget)) this.element.hidePopover();
     });

@@ -113,7 +113,9 @@ def with_own_pictures(page: Page) -> None:
 def why_is_open(page: Page) -> None:
     page.locator(".card").first.hover()
     page.get_by_role("button", name="Why: ").first.click()
-    expect(page.get_by_role("dialog").get_by_text("Best frame")).to_be_visible()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Best frame")).to_be_visible()
+    assert dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
 
 
 def filters_are_open(page: Page) -> None:

@@ -4,8 +4,8 @@ import streamlit as st
 
 from retrieval.paths import ROOT
 from retrieval.search import Searcher
-from retrieval.web import Card, checkpoint_card, describe_loaded, library_card
-from views.common import get_searcher, library_name, tr, visible
+from retrieval.web import Card, checkpoint_card, describe_loaded, library_card, loading
+from views.common import get_searcher, library_name, page_settings, tr, visible
 
 BUILD = """reaction-search build my-gifs/ --out index/mine --model siglip2
 reaction-search serve --index index/mine"""
@@ -22,6 +22,11 @@ def page() -> None:
     st.html(NARROW)
     st.title(tr("about_title"))
     loaded = st.container()
+    settings = page_settings()
+    is_loaded = loading(settings.index, settings.checkpoint).searcher is not None
+    if is_loaded:  # from top to bottom, so that nothing moves
+        with loaded:
+            render_loaded(get_searcher())
     st.write(tr("about"))
     st.header(tr("rebuild"))
     st.write(tr("rebuild_help"))
@@ -29,8 +34,9 @@ def page() -> None:
     st.header(tr("cite"))
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     st.code(citation, language="yaml", wrap_lines=True)
-    with loaded:  # last: the rest can be read while the checkpoint loads
-        render_loaded(get_searcher())
+    if not is_loaded:
+        with loaded:  # last: the rest can be read while the checkpoint loads
+            render_loaded(get_searcher())
 
 
 def render_loaded(searcher: Searcher) -> None:

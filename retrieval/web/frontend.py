@@ -151,7 +151,9 @@ class StartEarly:
         first = config.get("first")
         pictures = [gif["preview"] for gif in first["answer"]["gifs"]] if first else []
         preloads = "".join(
-            f'<link rel="preload" as="image" fetchpriority="high" href="{escape(picture)}">'
+            '<link rel="preload" as="image" fetchpriority="high"'
+            # Who asks for less motion gets stills instead.
+            f' media="(prefers-reduced-motion: no-preference)" href="{escape(picture)}">'
             for picture in pictures[:PRELOADED]
             if picture
         )
