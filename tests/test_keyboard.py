@@ -1,4 +1,4 @@
-"""Keys, touch, motion and layout shift: what people notice who do not use a mouse and eyes alone."""
+"""Keys, touch, motion and layout shift: the page for people who do not use a mouse or sight."""
 
 import time
 from collections.abc import Iterator
