@@ -14,7 +14,7 @@ from tests.support.browser import ARTIFACTS
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 8_000
 expect.set_options(timeout=TIMEOUT_MS)
 IN_PLACE = "[data-testid=stMain] .reaction-picker"  # once Streamlit has started
 
