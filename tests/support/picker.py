@@ -130,8 +130,8 @@ def focused(page: Page) -> str:
     """The id, or else the accessible name, of what has the focus inside of the picker."""
     return str(
         page.evaluate(
-            "() => { const at = document.querySelector('.reaction-picker').shadowRoot.activeElement;"
-            " return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
+            "() => { const { shadowRoot } = document.querySelector('.reaction-picker');"
+            " const at = shadowRoot.activeElement; return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
         )
     )
 
