@@ -177,7 +177,7 @@ def test_scrolling_reaches_every_gif_once_and_few_cards_exist_at_a_time(page: Pa
         if len(seen) == len(expected):
             break
         page.get_by_test_id("stMain").evaluate("main => main.scrollBy(0, innerHeight)")
-        page.wait_for_function("new Promise(d => requestAnimationFrame(() => setTimeout(d, 20, 1)))")
+        page.wait_for_function("new Promise(done => setTimeout(done, 40, 1))")
     assert [seen[number] for number in sorted(seen)] == expected
 
 

@@ -70,7 +70,8 @@ def to_page(page: Page, name: str) -> None:
 
 def test_back_and_forward_restore_question_results_and_place(page: Page):
     entries = page.evaluate("history.length")
-    page.keyboard.type("so tired")
+    with page.expect_response(re.compile("q=so%20tired")):
+        page.keyboard.type("so tired")
     expect(first_title(page)).to_have_text("sleepy face")
     assert page.evaluate("history.length") == entries + 1  # not one for each letter
     ranked = titles(page)
@@ -156,7 +157,9 @@ def test_unknown_like_says_so_and_can_be_removed(desktop: Page, address: str):
 def test_language_keeps_the_question(page: Page):
     ask(page, "so tired", "sleepy face")
     page.get_by_role("radio", name="한국어").click()
-    expect(page.locator("html[lang=ko] .reaction-picker h1")).not_to_have_text("Search Reaction GIFs with CLIP")
+    expect(page.locator("html[lang=ko] .reaction-picker h1")).not_to_have_text(
+        "Search Reaction GIFs with CLIP"
+    )
     expect(box(page)).to_have_value("so tired")
     expect(first_title(page)).to_have_text("sleepy face")
     assert "q=so+tired" in page.url
@@ -230,7 +233,9 @@ def test_taken_and_favourite_gifs_are_a_row_at_the_start_until_they_are_cleared(
     kept = page.get_by_role("region", name="Recent and favourites")
     expect(kept).to_be_hidden()
     bodies: list[str] = []
-    page.on("request", lambda r: bodies.append(r.url + (r.post_data or "")) if "/api" in r.url else None)
+    page.on(
+        "request", lambda r: bodies.append(r.url + (r.post_data or "")) if "/api" in r.url else None
+    )
     page.goto(page.url.partition("?")[0])
     expect(kept.get_by_role("button", name="sleepy face")).to_be_visible()
     expect(kept.locator(".favourite")).to_have_count(1)

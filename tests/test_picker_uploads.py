@@ -115,7 +115,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     texts = {"title": HOSTILE, "license": HOSTILE, "attribution": HOSTILE, "tags": [HOSTILE]}
     rows = [json.dumps({"file_name": f"{n}.gif", "source": HOSTILE, **texts}) for n in range(3)]
     (source / "metadata.jsonl").write_text("\n".join(rows))
-    build_index(source, folder / "bundle", load_encoder("mini", runtime="exported"), copy_media=True)
+    build_index(
+        source, folder / "bundle", load_encoder("mini", runtime="exported"), copy_media=True
+    )
     with serving(environment={"REACTION_INDEX": str(folder / "bundle")}) as server:
         yield server.address
 

@@ -14,7 +14,7 @@ from tests.support.browser import ARTIFACTS
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 8_000
 expect.set_options(timeout=TIMEOUT_MS)
 IN_PLACE = "[data-testid=stMain] .reaction-picker"  # once Streamlit has started
 
@@ -130,8 +130,8 @@ def focused(page: Page) -> str:
     """The id, or else the accessible name, of what has the focus inside of the picker."""
     return str(
         page.evaluate(
-            "() => { const at = document.querySelector('.reaction-picker').shadowRoot.activeElement;"
-            " return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
+            "() => { const { shadowRoot } = document.querySelector('.reaction-picker');"
+            " const at = shadowRoot.activeElement; return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
         )
     )
 
