@@ -65,7 +65,7 @@ export class History {
       this.isDraft &&= !settled;
       return;
     }
-    write(this.isDraft ? "replaceState" : "pushState", { reaction: true, reactionPicture: picture }, address);
+    write(this.isDraft && !settled ? "replaceState" : "pushState", { reaction: true, reactionPicture: picture }, address);
     this.isDraft = !settled;
     if (this.isDraft) this.timer = setTimeout(() => (this.isDraft = false), SETTLED_AFTER_MS);
   }

@@ -122,7 +122,10 @@ export class Uploads {
   }
 
   unread() {
-    return this.own.unread.map(({ name, error }) => `${clip(name)}: ${this.page.sentenceOf(error)}`);
+    return this.own.unread.map(({ name, error }) => {
+      const sentence = this.page.sentenceOf(error);
+      return sentence.startsWith(name) ? sentence : `${clip(name)}: ${sentence}`;
+    });
   }
 
   leave() {

@@ -23,6 +23,7 @@ from tests.support.picker import (
     clipboard,
     first_title,
     focused,
+    hold,
     in_place,
     keep_screenshot,
     picker,
@@ -83,17 +84,14 @@ def test_picker_works_before_streamlit_and_moves_without_losing_what_is_typed(
 ):
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
-    held: list[Route] = []
-    page.route("**/static/js/index*", lambda route: held.append(route))
+    held = hold(page, "**/static/js/index*")
     page.goto(address, wait_until="commit")
     expect(cards(page).first).to_be_visible()
     page.keyboard.type("so tired")
     expect(first_title(page)).to_have_text("sleepy face")
     page.keyboard.press("Shift+ArrowLeft")
     assert not page.query_selector("[data-testid=stMain]")
-    page.unroute("**/static/js/index*")
-    for route in held:
-        route.continue_()
+    held.release()
     in_place(page)
     assert focused(page) == "message"
     page.keyboard.type("x")  # over the selected letter

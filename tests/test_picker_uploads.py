@@ -24,6 +24,7 @@ from tests.support.picker import (
     chips,
     deliver,
     first_title,
+    hold,
     in_place,
     picker,
     remove_chip,
@@ -69,15 +70,12 @@ def test_pasted_picture_is_asked_with_shown_as_a_chip_and_back_restores_it(page:
 def test_dropped_pictures_are_shown_at_once_and_then_ranked(page: Page, tmp_path: Path):
     letter = tmp_path / "letter.gif"
     letter.write_text("Dear page, I am no picture.")
-    held: list[Route] = []
-    page.route("**/api/v1/mine?**", lambda route: held.append(route))
+    held = hold(page, "**/api/v1/mine?**")
     deliver(page, "drop", [*THREE, letter])
     expect(cards(page)).to_have_count(4)  # before the server has read any
     expect(cards(page).locator("img").first).to_be_visible()
-    page.unroute("**/api/v1/mine?**")
-    for route in held:
-        route.continue_()
-    expect(page.get_by_text("letter.gif: no picture that can be read")).to_be_visible()
+    held.release()
+    expect(page.get_by_text("letter.gif cannot be read: no picture")).to_be_visible()
     expect(cards(page)).to_have_count(3)
     ask(page, "that is disgusting, I feel sick", "nauseated-face.gif")
     remove_chip(page, "in: your").click()
@@ -125,8 +123,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_markup_of_a_library_is_text_everywhere(browser: Browser, hostile: str):
     with picker(browser, f"{hostile}/?q=hello&fold=0&not=%3Cb%3Ebold", DESKTOP) as page:
         expect(first_title(in_place(page))).to_contain_text("<img src=x")
-        expect(chips(page)).to_have_text(["not: <b>bold"])
-        act(page, cards(page).first, "Why?")
+        expect(chips(page)).to_have_text(["not: <b>bold", "near-duplicates shown"])
+        act(page, cards(page).first, "Why:")
         dialog = page.get_by_role("dialog", name="Why this one?")
         expect(dialog.get_by_role("heading", name=HOSTILE)).to_be_visible()
         expect(dialog.locator("dd").filter(has_text=HOSTILE).first).to_be_visible()

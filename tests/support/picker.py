@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.browser import ARTIFACTS
 
@@ -79,6 +79,31 @@ def in_place(page: Page) -> Page:
     return page
 
 
+class Held:
+    """Requests that wait until they are released."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Route] | None = []
+
+    def take(self, route: Route) -> None:
+        if self._waiting is None:
+            route.continue_()
+        else:
+            self._waiting.append(route)
+
+    def release(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for route in waiting:
+            route.continue_()
+
+
+def hold(page: Page, address: str) -> Held:
+    """Hold all requests to addresses of this form."""
+    held = Held()
+    page.route(address, held.take)
+    return held
+
+
 def box(page: Page) -> Locator:
     return page.locator("#message")
 
@@ -121,9 +146,12 @@ def ask(page: Page, message: str, first: str) -> None:
 
 def act(page: Page, card: Locator, name: str) -> None:
     """Do something with a GIF: by its buttons on hover, on a phone by its menu."""
-    dots = card.locator(".dots")
-    card.hover() if dots.is_hidden() else dots.tap()
-    card.get_by_role("button", name=name).click()
+    dots, button = card.locator(".dots"), card.get_by_role("button", name=name)
+    if dots.is_hidden():
+        card.hover()
+    elif dots.get_attribute("aria-expanded") != "true":
+        dots.tap()
+    button.click()
 
 
 def focused(page: Page) -> str:
@@ -131,7 +159,8 @@ def focused(page: Page) -> str:
     return str(
         page.evaluate(
             "() => { const { shadowRoot } = document.querySelector('.reaction-picker');"
-            " const at = shadowRoot.activeElement; return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
+            " const at = shadowRoot.activeElement;"
+            " return at ? at.id || at.getAttribute('aria-label') || at.textContent : ''; }"
         )
     )
 
