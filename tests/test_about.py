@@ -13,7 +13,7 @@ from retrieval.search import Searcher
 from retrieval.web import checkpoint_card, library_card
 from tests.support.browser import chromium, visit
 from tests.support.server import serving
-from tests.test_app import loaded, texts
+from tests.test_app import texts
 
 # Boxes that stick out of the page to the right, and out of every box of the page that scrolls.
 TOO_WIDE = """width => {
@@ -46,8 +46,12 @@ def page() -> AppTest:
 
 
 def about(page: AppTest) -> AppTest:
-    loaded(page)
+    page.run()
     page.switch_page("views/about.py").run()
+    for _ in range(100):  # each waits half a second for the checkpoint
+        if page.tabs:
+            break
+        page.run()
     assert not page.exception and not page.error
     return page
 
@@ -59,7 +63,7 @@ def card_of(page: AppTest) -> str:
 def test_what_is_loaded_comes_first_with_what_was_measured_of_it(page: AppTest):
     about(page)
     shown = texts(page)
-    assert page.subheader[0].value == "What is loaded here"
+    assert page.header[0].value == "What is loaded here"
     assert shown.startswith("the starter library\n267 GIFs\nCheckpoint mini: 256 dimensions")
     assert Bundle.open(STARTER).manifest.fingerprint in shown
     assert "Languages that the checkpoint reads: English" in shown

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from streamlit.testing.v1 import AppTest
-from test_app import loaded
+from tests.test_app import loaded
 from test_scripts import run, run_json
 
 from retrieval.errors import FeedbackError

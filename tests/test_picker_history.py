@@ -53,8 +53,8 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
 
 @pytest.fixture
 def desktop(browser: Browser, address: str) -> Iterator[Page]:
-    with picker(browser, address, DESKTOP) as page:
-        yield in_place(page)
+    with picker(browser, address, DESKTOP, alone=True) as page:
+        yield page
 
 
 def to_page(page: Page, name: str) -> None:

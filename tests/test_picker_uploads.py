@@ -50,8 +50,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=list(SIZES))
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with picker(browser, address, SIZES[request.param]) as page:
-        yield in_place(page)
+    with picker(browser, address, SIZES[request.param], alone=True) as page:
+        yield page
 
 
 def test_pasted_picture_is_asked_with_shown_as_a_chip_and_back_restores_it(page: Page):

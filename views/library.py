@@ -20,7 +20,7 @@ OTHER_TEXTS = ("gifs", "frames", "animated")
 
 def page() -> None:
     index = page_settings().index
-    st.header(tr("library_title", where=name_of(index)))
+    st.title(tr("library_title", where=name_of(index)))
     language = st.session_state.lang
     known = texts(language)
     shown = {

@@ -46,11 +46,18 @@ DELIVER = """([kind, files]) => {
 
 @contextmanager
 def picker(
-    browser: Browser, address: str, size: tuple[int, int], *, script: str = "", **options: Any
+    browser: Browser,
+    address: str,
+    size: tuple[int, int],
+    *,
+    script: str = "",
+    alone: bool = False,
+    **options: Any,
 ) -> Iterator[Page]:
     """A new visitor's page at this address; a phone's if it is as small as one.
 
-    `script` runs before the page's own. A page error fails the test.
+    `script` runs before the page's own. `alone` keeps Streamlit from starting, which takes a test
+    two seconds. A page error fails the test.
     """
     is_phone = size == PHONE
     context = browser.new_context(
@@ -64,6 +71,8 @@ def picker(
     if script:
         context.add_init_script(script)
     page = context.new_page()
+    if alone:
+        page.route("**/static/js/**", lambda route: route.abort())
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
