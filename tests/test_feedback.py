@@ -5,21 +5,14 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from streamlit.testing.v1 import AppTest
-from tests.test_app import loaded
 from test_scripts import run, run_json
 
 from retrieval.errors import FeedbackError
-from retrieval.library.manifest import read_manifest
-from retrieval.paths import ROOT, STARTER
+from retrieval.paths import ROOT
 from retrieval.web import feedback
 from retrieval.web.feedback import (
     VOTES,
@@ -30,9 +23,6 @@ from retrieval.web.feedback import (
     save_vote,
     summarize,
 )
-from retrieval.web.translations import translate
-from tests.support.browser import chromium
-from tests.support.server import serving
 
 VOTE = Vote(
     "2026-01-02T03:04:05.000006+00:00",
@@ -194,135 +184,3 @@ def test_feedback_command_prints_the_summary(tmp_path: Path):
     none = run("feedback", "--data", tmp_path / "none")
     assert none.returncode == 1 and "REACTION_FEEDBACK=on" in none.stderr
     assert "Traceback" not in none.stderr
-
-
-@pytest.mark.parametrize("setting", ["", "on"])
-def test_page_asks_for_votes_only_with_feedback_on(setting: str, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("REACTION_FEEDBACK", setting)
-    monkeypatch.setenv("REACTION_DATA", str(tmp_path / "data"))
-    page = loaded(AppTest.from_file(str(ROOT / "app.py"), default_timeout=120))
-    page.text_input(key="q").input("so tired").run()
-    captions = [caption.value for caption in page.caption]
-    next(b for b in page.button if b.key.startswith("why-")).click().run()
-    captions += [caption.value for caption in page.caption]
-    asks = [translate("en", "fits_where") in captions, translate("en", "fits_kept") in captions]
-    asks.append(any(group.label == translate("en", "fits") for group in page.button_group))
-    assert asks == [bool(setting)] * 3 and not page.exception
-    assert not (tmp_path / "data").exists()  # nothing is stored before a vote
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]]:
-    """A browser page on a server with feedback on, and the folder of its votes."""
-    data = tmp_path_factory.mktemp("feedback") / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REACTION_FEEDBACK", "on")
-        patch.setenv("REACTION_DATA", str(data))
-        with serving() as server, chromium() as browser:
-            page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=server.address)
-            page.set_default_timeout(30_000)
-            expect.set_options(timeout=30_000)
-            yield page, data
-
-
-def open_details(page: Page, nth: int = 0) -> Locator:
-    """Open the details of the nth card."""
-    page.get_by_role("button", name="Why?").nth(nth).click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Take it")).to_be_visible()
-    return dialog
-
-
-def answer(dialog: Locator, name: str) -> Locator:
-    return dialog.get_by_role("radio", name=name)
-
-
-def lines(data: Path, n: int) -> list[dict]:
-    """The file's lines, once there are n."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if (data / VOTES).is_file():
-            found = (data / VOTES).read_text().splitlines()
-            if len(found) >= n:
-                return [json.loads(line) for line in found]
-        time.sleep(0.05)
-    raise AssertionError(f"{n} lines were expected in {data / VOTES}")
-
-
-def test_vote_is_appended_and_the_other_answer_replaces_it(served: tuple[Page, Path]):
-    page, data = served
-    page.goto("/?q=I+got+the+job&not=angry&k=4")
-    dialog = open_details(page, 1)
-    expect(dialog.get_by_text("Your message is kept with your answer")).to_be_visible()
-    expect(dialog.get_by_text("I got the job (not: angry)")).to_be_visible()
-    answer(dialog, "Yes").click()
-    (vote,) = lines(data, 1)
-    title = page.get_by_test_id("stMain").get_by_role("img").nth(1).get_attribute("alt")
-    manifest = read_manifest(STARTER)
-    expected = {
-        "message": "I got the job (not: angry)", "title": title, "rank": 2, "fits": True,
-        "fingerprint": manifest.fingerprint, "bundle": "starter", "pooling": manifest.pooling,
-    }  # fmt: skip
-    assert vote.items() >= expected.items()
-    assert set(vote) == {*expected, "when", "gif_id", "score"}
-    assert 0 < vote["score"] < 1 and len(vote["gif_id"]) == 64
-    when = datetime.fromisoformat(vote["when"])
-    assert when.utcoffset() == timedelta(0)
-
-    page.keyboard.press("Escape")
-    dialog = open_details(page, 1)  # the stored answer is selected
-    expect(answer(dialog, "Yes")).to_be_checked()
-    answer(dialog, "No").click()
-    assert lines(data, 2) == [vote, vote | {"fits": False}]
-    assert [v.fits for v in read_votes(data).votes] == [False]
-    page.keyboard.press("Escape")
-
-    page.get_by_role("textbox", name="Write text").fill("I got the job!!")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("[data-test-script-state=notRunning]")
-    for nth in range(4):  # another question has no votes yet
-        dialog = open_details(page, nth)
-        expect(answer(dialog, "No")).not_to_be_checked()
-        page.keyboard.press("Escape")
-    assert len(lines(data, 2)) == 2
-
-
-def test_vote_never_stores_a_picture_and_uploads_have_no_votes(served: tuple[Page, Path]):
-    page, data = served
-    before = len((data / VOTES).read_text().splitlines()) if (data / VOTES).exists() else 0
-    media = STARTER / "media"
-    page.goto("/?k=4")
-    page.get_by_text("Ask in other ways").click()
-    other_ways = page.get_by_test_id("stPopoverBody")
-    other_ways.locator("input[type=file]").set_input_files(media / "party-popper.gif")
-    expect(page.get_by_text("Why?", exact=True)).to_have_count(4)  # closing earlier would abort it
-    page.keyboard.press("Escape")
-    dialog = open_details(page)
-    answer(dialog, "No").click()
-    vote = lines(data, before + 1)[-1]
-    assert vote["message"] == "(a picture)" and not vote["fits"]
-    assert os.listdir(data) == [VOTES]
-
-    page.goto("/?q=so+tired")
-    page.get_by_text("Rank my pictures instead").first.click()
-    page.locator("input[type=file]").last.set_input_files([media / "party-popper.gif"])
-    expect(page.get_by_text("1 of 1 reactions in your pictures")).to_be_visible()
-    dialog = open_details(page)
-    expect(dialog.get_by_text("Does it fit?")).to_have_count(0)
-    expect(page.get_by_text("Say so under")).to_have_count(0)
-
-
-def test_page_shows_an_error_for_a_vote_that_cannot_be_saved(served: tuple[Page, Path]):
-    page, data = served
-    aside = data.with_name("aside")
-    if data.exists():
-        data.rename(aside)
-    data.write_text("in the way")
-    page.goto("/?q=thank+you&k=4")
-    dialog = open_details(page)
-    answer(dialog, "Yes").click()
-    expect(dialog.get_by_text(f"cannot be kept in {data.name} (")).to_be_visible()
-    data.unlink()
-    answer(dialog, "No").click()  # succeeds once the folder is writable
-    assert not lines(data, 1)[0]["fits"]
-    expect(dialog.get_by_text("cannot be kept")).to_have_count(0)
