@@ -12,7 +12,13 @@ from contextlib import suppress
 import streamlit as st
 from starlette.middleware import Middleware
 
-from retrieval.api import api_routes, library_routes, page_start
+from retrieval.api import (
+    api_routes,
+    giphy_routes,
+    library_routes,
+    page_start,
+    tenor_routes,
+)
 from retrieval.errors import SettingsError
 from retrieval.web import (
     LANGUAGES,
@@ -65,7 +71,14 @@ else:
         loading(settings.index, settings.checkpoint)  # while the first browser gets the page
     app = st.App(
         __file__,
-        routes=[*media_routes(), frontend_route(), *library_routes(), *api_routes()],
+        routes=[
+            *media_routes(),
+            frontend_route(),
+            *library_routes(),
+            *api_routes(),
+            *giphy_routes(),
+            *tenor_routes(),
+        ],
         middleware=[Middleware(RejectInvalidMediaUrls), Middleware(StartEarly, config=page_start)],
         lifespan=tune_server,
     )

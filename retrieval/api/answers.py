@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,6 +32,16 @@ _lock = threading.Lock()
 _recent: WeakKeyDictionary[Searcher, OrderedDict[Hashable, Query]] = WeakKeyDictionary()
 
 
+@dataclass(frozen=True)
+class Found:
+    """A page of results."""
+
+    results: Sequence[Result]
+    query: Query | None  # None: nothing was asked
+    signals: Sequence[str]  # by which the results are in order
+    is_last: bool
+
+
 def answer(
     question: Question, searcher: Searcher, picture: np.ndarray | None = None
 ) -> dict[str, Any]:
@@ -40,28 +50,11 @@ def answer(
     `picture` is the embedding of the question's picture. Raises what searching raises;
     ProblemError if there is no GIF to be like.
     """
-    if question.mine:
-        question = replace(question, like="")
-    if question.browse and not question.is_asked and searcher.expressed is None:
-        name = translate("en", f"reaction_{question.browse}")
-        question = replace(question, message=name, browse="")
+    question = settled(question, searcher)
     start = time.perf_counter()
-    query = _query(question, searcher, picture)
-    if query is None:
-        results, signals = _browse(question, searcher)
-    else:
-        chosen = with_chosen_reactions(query, question)
-        results = searcher.search(
-            chosen,
-            question.limit + 1,  # one more, to see whether there is another page
-            fold=question.fold,
-            keep=question.keep,
-            offset=question.offset,
-        )
-        signals = searcher.signals_for(query)
+    found = find(question, searcher, picture)
     took_ms = 1000 * (time.perf_counter() - start)
-    is_last = len(results) <= question.limit
-    results = results[: question.limit]
+    query, results, signals = found.query, found.results, found.signals
     score = None
     if query is not None:
         score = "cosine" if signals == ("frames",) else "probability"
@@ -72,7 +65,7 @@ def answer(
             for result in results
         ],
         "offset": question.offset,
-        "next_offset": None if is_last else question.offset + len(results),
+        "next_offset": None if found.is_last else question.offset + len(results),
         "total": len(searcher.collection.records),
         "took_ms": round(took_ms, 2),
         "signals": list(signals),
@@ -87,6 +80,34 @@ def answer(
         if query is None or question.mine
         else describe_question(question, like.title if like else ""),
     }
+
+
+def settled(question: Question, searcher: Searcher) -> Question:
+    """The question as this library can answer it."""
+    if question.mine:
+        question = replace(question, like="")
+    if question.browse and not question.is_asked and searcher.expressed is None:
+        name = translate("en", f"reaction_{question.browse}")
+        question = replace(question, message=name, browse="")
+    return question
+
+
+def find(question: Question, searcher: Searcher, picture: np.ndarray | None = None) -> Found:
+    """The page of results that a settled question asks for. Raises what `answer` raises."""
+    query = _query(question, searcher, picture)
+    if query is None:
+        results, signals = _browse(question, searcher)
+    else:
+        results = searcher.search(
+            with_chosen_reactions(query, question),
+            question.limit + 1,  # one more, to see whether there is another page
+            fold=question.fold,
+            keep=question.keep,
+            offset=question.offset,
+        )
+        signals = searcher.signals_for(query)
+    is_last = len(results) <= question.limit
+    return Found(results[: question.limit], query, signals, is_last)
 
 
 def _query(question: Question, searcher: Searcher, picture: np.ndarray | None) -> Query | None:

@@ -21,10 +21,7 @@ _examples: weakref.WeakKeyDictionary[Searcher, Mapping[str, Result]] = weakref.W
 
 def categories_json(searcher: Searcher, language: str) -> dict[str, Any]:
     """All reactions, in the order of their names, each with a GIF that shows it if there is one."""
-    with _lock:
-        examples = _examples.get(searcher)
-        if examples is None:
-            examples = _examples[searcher] = examples_of(searcher)
+    examples = kept_examples(searcher)
     titles = {name: translate(language, f"reaction_{name}") for name in Reactions.load().categories}
     return {
         "categories": [
@@ -38,6 +35,15 @@ def categories_json(searcher: Searcher, language: str) -> dict[str, Any]:
             for name in sorted(titles, key=titles.__getitem__)
         ]
     }
+
+
+def kept_examples(searcher: Searcher) -> Mapping[str, Result]:
+    """`examples_of`, looked up once."""
+    with _lock:
+        examples = _examples.get(searcher)
+        if examples is None:
+            examples = _examples[searcher] = examples_of(searcher)
+        return examples
 
 
 def examples_of(searcher: Searcher) -> Mapping[str, Result]:

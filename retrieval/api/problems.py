@@ -49,10 +49,7 @@ class ProblemError(Exception):
 
 def problem_response(error: Exception) -> Response:
     """The answer for an error of the library or of this package."""
-    if not isinstance(error, ProblemError):
-        known = isinstance(error, RetrievalError)
-        _log.log(logging.INFO if known else logging.ERROR, "%s", error, exc_info=not known)
-        error = _problem_of(error)
+    error = problem_of(error)
     content: dict[str, object] = {
         "type": "about:blank",
         "title": error.status.phrase,
@@ -68,7 +65,12 @@ def problem_response(error: Exception) -> Response:
     )
 
 
-def _problem_of(error: Exception) -> ProblemError:
+def problem_of(error: Exception) -> ProblemError:
+    """The error as a problem; one that is none is logged. `detail` may have paths (`visible`)."""
+    if isinstance(error, ProblemError):
+        return error
+    known = isinstance(error, RetrievalError)
+    _log.log(logging.INFO if known else logging.ERROR, "%s", error, exc_info=not known)
     if isinstance(error, BusyError):
         headers = {"Retry-After": str(BUSY_RETRY_S)}
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "busy", headers=headers)

@@ -1,5 +1,6 @@
 """Small renditions of GIFs and films, and their store on disk."""
 
+from retrieval.renditions.facts import RenditionFacts, animation_facts, fitted, still_facts
 from retrieval.renditions.prepare import Prepared, prepare_renditions
 from retrieval.renditions.render import VERSION, WIDTHS, render_animation, render_still
 from retrieval.renditions.store import RenditionStore
@@ -8,8 +9,12 @@ __all__ = [
     "VERSION",
     "WIDTHS",
     "Prepared",
+    "RenditionFacts",
     "RenditionStore",
+    "animation_facts",
+    "fitted",
     "prepare_renditions",
     "render_animation",
     "render_still",
+    "still_facts",
 ]

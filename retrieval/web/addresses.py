@@ -7,7 +7,7 @@ import re
 from retrieval.renditions import WIDTHS
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif: the file itself
-RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.webp: a small animation
+RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.FORM: a small animation
 STILL_ROUTE = "/still"  # /still/ID/FRAME/WIDTH.webp: one embedded frame
 
 _MEDIA_URL = re.compile(
@@ -18,14 +18,16 @@ _MEDIA_URL = re.compile(
 )
 
 
-def rendition_url(gif_id: str, width: int) -> str:
+def rendition_url(gif_id: str, width: int, form: str = "webp") -> str:
     """The path of a GIF's animation that is at most `width` pixels wide, one of WIDTHS.
+
+    `form` is "webp", "gif" or "mp4".
 
     >>> rendition_url("0123", 200)
     '/rendition/0123/200.webp'
     """
     _check(width)
-    return f"{RENDITION_ROUTE}/{gif_id}/{width}.webp"
+    return f"{RENDITION_ROUTE}/{gif_id}/{width}.{form}"
 
 
 def still_url(gif_id: str, frame: int, width: int) -> str:

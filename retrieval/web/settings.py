@@ -13,6 +13,7 @@ from pathlib import Path
 
 from retrieval.errors import SettingsError
 from retrieval.hub import is_address
+from retrieval.library import is_web_address
 from retrieval.paths import STARTER, _user_folder, user_cache
 
 _YES_NO = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
@@ -30,6 +31,7 @@ class Settings:
     max_total_mb: int = 500  # total size of a visitor's uploads
     cache: Path = Path()  # folder that stores small renditions of GIFs
     cache_mb: int = 2000  # their total size at most
+    public_url: str = ""  # where others reach this server; "": as each request says
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -47,6 +49,10 @@ class Settings:
         feedback = value_of("FEEDBACK").lower() or "off"
         if feedback not in _YES_NO:
             raise _invalid("FEEDBACK", feedback, "on or off")
+        public_url = value_of("PUBLIC_URL").rstrip("/")
+        if public_url and not _is_root(public_url):
+            expected = "the address of this server, such as https://gifs.example.org"
+            raise _invalid("PUBLIC_URL", public_url, expected)
         index, data, cached = value_of("INDEX"), value_of("DATA"), value_of("CACHE")
         return cls(
             index=(index if is_address(index) else Path(index)) if index else cls.index,
@@ -57,6 +63,7 @@ class Settings:
             max_total_mb=number("MAX_TOTAL_MB", cls.max_total_mb),
             cache=Path(cached) if cached else user_cache(),
             cache_mb=number("CACHE_MB", cls.cache_mb),
+            public_url=public_url,
         )
 
 
@@ -68,6 +75,10 @@ def current_settings() -> Settings:
     value raises SettingsError at every call.
     """
     return Settings.read()
+
+
+def _is_root(address: str) -> bool:
+    return is_web_address(address) and not set(address) & set(" ?#\\\"'<>@")
 
 
 def _invalid(name: str, value: str, expected: str) -> SettingsError:
