@@ -10,7 +10,7 @@ import streamlit as st
 
 from retrieval.hub import Address, is_address
 from retrieval.paths import STARTER
-from retrieval.web import page_frame
+from retrieval.web import LANGUAGES, page_frame
 from retrieval.web.translations import texts
 from views.common import page_settings, tr
 from views.frontend import mount
@@ -21,7 +21,7 @@ OTHER_TEXTS = ("gifs", "frames", "animated")
 def page() -> None:
     index = page_settings().index
     st.title(tr("library_title", where=name_of(index)))
-    language = st.session_state.lang
+    language = st.session_state.get("lang", next(iter(LANGUAGES)))
     known = texts(language)
     shown = {
         key: text

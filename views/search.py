@@ -10,7 +10,7 @@ from views.frontend import mount
 def page() -> None:
     settings = page_settings()
     searcher = loading(settings.index, settings.checkpoint).searcher
-    mount("search.js", page_config(st.session_state.lang, searcher))
+    mount("search.js", page_config(st.session_state.get("lang", ""), searcher))
 
 
 page()
