@@ -94,8 +94,8 @@ export class Uploads {
 
   onProgress() {
     const { own, page } = this;
-    page.drawChips();
     if (own.isReading) {
+      page.drawChips();
       this.show();
       page.showEmpty(page.t("reading_mine", { done: own.done, n: own.files.length }), own.done / own.files.length);
       return;

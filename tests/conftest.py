@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hub_stand_in import WRITER, HubStandIn
 from PIL import Image
+from playwright.sync_api import Browser
 
 from retrieval.build.build import build_index
 from retrieval.encoders.checkpoint import Checkpoint
@@ -19,6 +20,7 @@ from retrieval.library.manifest import SIGNALS
 from retrieval.search.searcher import Searcher
 from retrieval.web.media_routes import current_renditions
 from retrieval.web.settings import current_settings
+from tests.support.browser import chromium
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -157,3 +159,10 @@ def bundle(tmp_path: Path, library: Path, encoder: FakeEncoder) -> Bundle:
 @pytest.fixture
 def searcher(bundle: Bundle, encoder: FakeEncoder) -> Searcher:
     return Searcher(bundle, encoder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for a module's tests."""
+    with chromium() as browser:
+        yield browser

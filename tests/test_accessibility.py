@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from retrieval.paths import ROOT
 from tests.support.accessibility import violations
-from tests.support.browser import ARTIFACTS, TIMEOUT_MS, chromium
+from tests.support.browser import ARTIFACTS, TIMEOUT_MS
 from tests.support.server import serving
 
 MEDIA = ROOT / "index" / "starter" / "media"
@@ -20,12 +20,6 @@ LOADING = {"title": "Loading", "code": "loading", "text": "Loading …", "fracti
 def address() -> Iterator[str]:
     with serving(environment={"REACTION_FEEDBACK": "on"}) as server:
         yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=WIDTHS, ids=["desktop", "phone"])

@@ -16,17 +16,16 @@ from tests.support.compatible import (
     ELSEWHERE,
     ESCAPES,
     FILM_ELSEWHERE,
+    JOB,
     LONG,
+    N_DISTINCT,
+    ROOT,
     UNKNOWN,
     build_mixed_bundle,
     check,
     compatible_client,
     raw_get,
 )
-
-JOB = "I got the job 🎉"
-ROOT = "http://testserver"
-N_DISTINCT = 265  # GIFs of the starter library, near-duplicates once
 
 
 @pytest.fixture
@@ -156,7 +155,7 @@ def test_ids_lead_back_to_the_gif(client, get):
     assert client.get(f"{ROOT}/gif/{two}.gif").content.startswith(b"GIF8")
 
 
-def test_addresses_serve_what_the_answer_says_and_sizes_are_known_when_made(client, get):
+def test_media_urls_serve_the_stated_dimensions_and_sizes_are_stated_once_rendered(client, get):
     before = first(get)["images"]
     assert before["fixed_width_small"]["webp_size"] == before["fixed_width_still"]["size"] == "0"
     served = {

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.accessibility import focused, layout_shift, record_shifts
-from tests.support.browser import TIMEOUT_MS, chromium
+from tests.support.browser import TIMEOUT_MS
 from tests.support.server import serving
 
 PICTURES = ".card .take img"
@@ -19,15 +19,9 @@ def address() -> Iterator[str]:
         yield server.address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=TIMEOUT_MS)
-    with chromium() as browser:
-        yield browser
-
-
 def opening(page: Page, address: str) -> Page:
     page.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     page.goto(f"{address}/")
     expect(page.get_by_test_id("stMain").locator(".card").first).to_be_visible()
     page.wait_for_selector("[data-test-script-state=notRunning]")

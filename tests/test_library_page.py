@@ -19,7 +19,7 @@ from retrieval.library import MEDIA, Bundle
 from retrieval.paths import STARTER
 from retrieval.web.frontend import frontend_folder
 from retrieval.web.settings import current_settings
-from tests.support.browser import chromium, visit
+from tests.support.browser import visit
 from tests.support.server import serving
 from tests.support.synthetic_bundle import write_synthetic_bundle
 
@@ -150,12 +150,6 @@ def address(library: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield f"{server.address}/library"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     with visit(browser, address, request.param, request.node.name) as page:
@@ -239,7 +233,7 @@ def test_wheel_over_the_map_scrolls_the_page(page: Page):
 
 
 def test_zooming_in_makes_room_for_more(page: Page):
-    """In a plane of twice the width and height, more of 600 points find a place of their own."""
+    """At twice the zoom more of 600 points have a tile that overlaps no other."""
     fits = """async ([folder, scale]) => {
         const { placeTiles } = await import(new URL(`${folder}/map.js`, location.origin));
         const points = [...Array(600).keys()].map(i => ({x: (i * 0.618) % 1, y: (i * 0.755) % 1}));

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from retrieval.paths import ROOT
-from tests.support.browser import chromium
 from tests.support.picker import (
     DESKTOP,
     FAKE_SHARE_SHEET,
@@ -40,12 +39,6 @@ MEDIA = ROOT / "index" / "starter" / "media"
 def address() -> Iterator[str]:
     with serving() as server:
         yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=list(SIZES))

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 from retrieval.build import build_index
 from retrieval.encoders import load_encoder
 from retrieval.paths import ROOT
-from tests.support.browser import chromium
 from tests.support.picker import (
     DESKTOP,
     SIZES,
@@ -40,12 +39,6 @@ HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
 def address() -> Iterator[str]:
     with serving() as server:
         yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=list(SIZES))

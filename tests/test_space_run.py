@@ -18,7 +18,6 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from retrieval.errors import OutputError, SpaceError
 from retrieval.paths import ROOT
-from tests.support.browser import chromium
 from tests.support.container import Container, Image, build, children_of, running
 from tests.support.server import serving
 
@@ -51,12 +50,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     subprocess.run([*deploy, folder / "files"], cwd=ROOT, check=True, capture_output=True)
     yield build(folder / "files", folder / "image", {"REACTION_INDEX": "/app/index/starter"})
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

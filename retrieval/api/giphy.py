@@ -54,7 +54,7 @@ MAX_WEIRDNESS = 10
 
 
 class _Asked:
-    """A request: its parameters, the library, and how GIFs of it are written."""
+    """The parsed parameters of a request, the searcher, and how a result is serialized."""
 
     def __init__(self, request: Request, kind: str = "gifs"):
         self.parameters = Parameters(request)
@@ -276,7 +276,7 @@ def channels(request: Request) -> dict[str, Any]:
 
 
 def random_id(request: Request) -> dict[str, Any]:
-    """An id that GIPHY's clients call themselves by; it is not kept."""
+    """A random client id, as GIPHY's SDKs ask for one; it is not stored."""
     return answer({"random_id": secrets.token_hex(16)})
 
 

@@ -166,7 +166,7 @@ def _middle_frames(searcher: Searcher, gifs: np.ndarray) -> list[int]:
 
 
 def duplicates(request: Request) -> Response:
-    """Groups of look-alikes with what tells their members apart, and which one to keep."""
+    """Groups of near-duplicates: size, bytes and licence of each, and which one to keep."""
     overview = _overview()
     offset = _whole_number(request, "offset", 0)
     limit = min(_whole_number(request, "limit", GROUPS_AT_ONCE), MAX_GROUPS_AT_ONCE)

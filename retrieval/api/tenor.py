@@ -59,7 +59,7 @@ STATUSES = {
 
 
 class _Asked:
-    """A request: its parameters, the library, and how GIFs of it are written."""
+    """The parsed parameters of a request, the searcher, and how a result is serialized."""
 
     def __init__(self, request: Request):
         self.parameters = parameters = Parameters(request)

@@ -174,7 +174,7 @@ class ExportedEncoder:
         return self._encode_texts(texts)[1]
 
     def _encode_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Both embeddings; one pass gives both, so that those of recent queries are kept."""
+        """Return the CLIP and the sentence embedding of each text, cached for recent queries."""
         key = tuple(texts)
         with self._kept_lock:
             known = self._kept.get(key)

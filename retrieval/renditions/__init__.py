@@ -2,7 +2,13 @@
 
 from retrieval.renditions.facts import RenditionFacts, animation_facts, fitted, still_facts
 from retrieval.renditions.prepare import Prepared, prepare_renditions
-from retrieval.renditions.render import VERSION, WIDTHS, render_animation, render_still
+from retrieval.renditions.render import (
+    VERSION,
+    WIDTHS,
+    check_width,
+    render_animation,
+    render_still,
+)
 from retrieval.renditions.store import RenditionStore
 
 __all__ = [
@@ -12,6 +18,7 @@ __all__ = [
     "RenditionFacts",
     "RenditionStore",
     "animation_facts",
+    "check_width",
     "fitted",
     "prepare_renditions",
     "render_animation",

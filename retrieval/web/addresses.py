@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from retrieval.renditions import WIDTHS
+from retrieval.renditions import check_width
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif: the file itself
 RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.FORM: a small animation
@@ -26,7 +26,7 @@ def rendition_url(gif_id: str, width: int, form: str = "webp") -> str:
     >>> rendition_url("0123", 200)
     '/rendition/0123/200.webp'
     """
-    _check(width)
+    check_width(width)
     return f"{RENDITION_ROUTE}/{gif_id}/{width}.{form}"
 
 
@@ -36,7 +36,7 @@ def still_url(gif_id: str, frame: int, width: int) -> str:
     >>> still_url("0123", 7, 100)
     '/still/0123/7/100.webp'
     """
-    _check(width)
+    check_width(width)
     return f"{STILL_ROUTE}/{gif_id}/{frame}/{width}.webp"
 
 
@@ -48,8 +48,3 @@ def is_media_url(path: str) -> bool:
 def is_below_media(path: str) -> bool:
     """Whether a path is below one of these routes, of whatever form."""
     return path.startswith((f"{GIF_ROUTE}/", f"{RENDITION_ROUTE}/", f"{STILL_ROUTE}/"))
-
-
-def _check(width: int) -> None:
-    if width not in WIDTHS:
-        raise ValueError(f"width is {width}; expected one of {', '.join(map(str, WIDTHS))}")

@@ -30,7 +30,6 @@ from retrieval.web.modules import join_modules
 
 FRONTEND = ROOT / "frontend"
 FRONTEND_ROUTE = "/frontend"
-ENTRIES = ("search", "library")  # modules of pages
 PAGE_STYLE = ROOT / "views" / "page.css"
 PAGES = re.compile(r"/?\w*")  # paths that may be a page's
 EARLY_PAGES = ("/", "")  # the search page
@@ -56,14 +55,15 @@ def frontend_folder() -> str:
 
 @cache
 def frontend_module(entry: str) -> str:
-    """A page's module with all that it imports. ValueError unless it is one of ENTRIES."""
-    if entry not in ENTRIES:
-        raise ValueError(f"{entry!r} is no module of a page; expected one of {', '.join(ENTRIES)}.")
+    """A module with all that it imports. ValueError unless it is one of frontend/."""
+    known = sorted(path.stem for path in FRONTEND.glob("*.js"))
+    if entry not in known:
+        raise ValueError(f"No module {entry[:40]!r}; expected one of {', '.join(known)}.")
     return join_modules(FRONTEND, entry)
 
 
 def frontend_route() -> Route:
-    """The route of the modules, /frontend/VERSION/ENTRY.js."""
+    """The route of the modules, /frontend/VERSION/MODULE.js, each with what it imports."""
     return Route(f"{FRONTEND_ROUTE}/{frontend_version()}/{{entry}}.js", serve_module)
 
 

@@ -112,7 +112,7 @@ class Overview:
 
     @cached_property
     def files(self) -> FileNumbers:
-        """What the sizes say, once `sizes` has them all."""
+        """Totals and a histogram of the file sizes; waits until all are known."""
         sizes = self.sizes.wait(float("inf")) or []
         pairs = zip(self.catalog, sizes, strict=True)
         return FileNumbers(

@@ -22,6 +22,9 @@ from retrieval.web.media_routes import media_routes
 from tests.support.api import loaded
 from tests.support.synthetic_bundle import write_synthetic_bundle
 
+JOB = "I got the job 🎉"
+ROOT = "http://testserver"  # where Starlette's client finds the routes
+N_DISTINCT = 265  # GIFs of the starter library, near-duplicates once
 SCHEMAS = Path(__file__).parent / "schemas"
 ELSEWHERE = "https://gifs.example.org/happy.gif"
 FILM_ELSEWHERE = "https://gifs.example.org/happy.mp4"
