@@ -71,7 +71,8 @@ function renderGrid(section, words, config) {
 
 /** Load the numbers, again while the sizes of files are still being looked up. */
 async function keepUpToDate(parts, words, signal) {
-  const status = element("p", { role: "status" }, words.text("lib_loading"));
+  const status = element("p", { role: "status", class: "hidden" }, words.text("lib_loading"));
+  renderNumbers(parts.numbers, null, words); // takes the place that the numbers will need
   parts.numbers.append(status);
   while (!signal.aborted) {
     try {
@@ -82,6 +83,7 @@ async function keepUpToDate(parts, words, signal) {
       if (answer.bytes !== null) return;
     } catch (error) {
       if (signal.aborted) return;
+      status.className = "";
       status.textContent = words.text(error.status === 503 ? "lib_loading" : "lib_failed");
       if (error.status !== 503) return;
     }
@@ -89,19 +91,22 @@ async function keepUpToDate(parts, words, signal) {
   }
 }
 
+/** The numbers, or while they are loaded (`answer` is null) as much room as they need. */
 function renderNumbers(section, answer, words) {
+  const counting = words.text("lib_counting");
   const numbers = [
-    ["gifs", words.number(answer.gifs)],
-    ["animated", words.number(answer.animated)],
-    ["frames", words.number(answer.frames)],
-    ["lib_size", answer.bytes === null ? words.text("lib_counting") : words.bytes(answer.bytes)],
+    ["gifs", answer && words.number(answer.gifs)],
+    ["animated", answer && words.number(answer.animated)],
+    ["frames", answer && words.number(answer.frames)],
+    ["lib_size", answer && answer.bytes !== null && words.bytes(answer.bytes)],
   ];
   const list = element("dl", { class: "numbers" }, ...numbers.map(([key, value]) =>
-    element("div", {}, element("dt", {}, words.text(key)), element("dd", {}, value))));
-  const missing = answer.missing
+    element("div", {}, element("dt", {}, words.text(key)), element("dd", {}, value || counting))));
+  const missing = answer?.missing
     ? [element("p", { class: "warning" }, words.text("lib_missing", { n: answer.missing }))] : [];
+  const address = words.address(answer?.tables.library ?? "api/v1/library.csv");
   const table = element("p", {},
-    element("a", { class: "button", href: words.address(answer.tables.library), download: "library.csv" }, words.text("lib_table")),
+    element("a", { class: "button", href: address, download: "library.csv" }, words.text("lib_table")),
     " ", element("span", { class: "small" }, words.text("lib_table_help")));
   section.replaceChildren(section.querySelector("h2"), list, ...missing, table);
 }
