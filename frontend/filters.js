@@ -43,7 +43,7 @@ export class Filters {
     const { t, question } = this.page;
     const set = (change) => this.page.ask(change, { settled: true });
     redraw(this.element, [
-      el("header", {}, el("h2", {}, t("narrow")), iconButton("close", t("close"), () => this.element.hidePopover())),
+      el("div", { className: "head" }, el("h2", {}, t("narrow")), iconButton("close", t("close"), () => this.element.hidePopover())),
       this.toggle("animated_only", question.animated, (animated) => set({ animated })),
       this.toggle("fold", question.fold, (fold) => set({ fold })),
       this.range("min_score", question.min, 0, 1, 0.05, (min) => set({ min })),

@@ -120,8 +120,8 @@ def test_it_serves_searches_and_uploads_in_a_frame_of_another_site(image: Image,
             pictures = frame.get_by_test_id("stMain").locator(".card img")
             expect(pictures.nth(11)).to_be_visible()
             width, head = pictures.first.evaluate(
-                "async picture => [picture.naturalWidth, (await (await fetch(picture.src)).text())"
-                ".slice(0, 6)]"
+                "async picture => { await picture.decode(); const file = await fetch(picture.src);"
+                " return [picture.naturalWidth, (await file.text()).slice(0, 6)]; }"
             )
             assert (width, head) == (128, "GIF89a")
             upload(frame)
