@@ -1,41 +1,46 @@
-"""URLs of media on this server; what is at one never changes, as an id is the hash of the bytes."""
+"""URLs of media on this server. What is at one never changes: an id is the hash of the bytes.
+
+Renditions end in `?v=` and the version of the renderer, which the routes ignore: browsers keep
+them for a year, and would show those of an older one for as long.
+"""
 
 from __future__ import annotations
 
 import re
 
-from retrieval.renditions import WIDTHS
+from retrieval.renditions import VERSION, check_format, check_width
 
 GIF_ROUTE = "/gif"  # /gif/ID.gif: the file itself
-RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.webp: a small animation
+RENDITION_ROUTE = "/rendition"  # /rendition/ID/WIDTH.FORMAT: a small animation
 STILL_ROUTE = "/still"  # /still/ID/FRAME/WIDTH.webp: one embedded frame
 
 _MEDIA_URL = re.compile(
     rf"{GIF_ROUTE}/\w+\.\w+"
-    rf"|{RENDITION_ROUTE}/\w+/[0-9]{{1,9}}\.webp"
+    rf"|{RENDITION_ROUTE}/\w+/[0-9]{{1,9}}\.[a-z0-9]{{1,9}}"
     rf"|{STILL_ROUTE}/\w+/[0-9]{{1,9}}/[0-9]{{1,9}}\.webp",
     re.ASCII,
 )
 
 
-def rendition_url(gif_id: str, width: int) -> str:
-    """The path of a GIF's animation that is at most `width` pixels wide, one of WIDTHS.
+def rendition_url(gif_id: str, width: int, format: str = "webp") -> str:
+    """The URL of a GIF's animation that is at most `width` pixels wide; of WIDTHS, of FORMATS.
 
-    >>> rendition_url("0123", 200)
-    '/rendition/0123/200.webp'
+    >>> rendition_url("0123", 200, "mp4").partition("?")[0]
+    '/rendition/0123/200.mp4'
     """
-    _check(width)
-    return f"{RENDITION_ROUTE}/{gif_id}/{width}.webp"
+    check_width(width)
+    check_format(format)
+    return f"{RENDITION_ROUTE}/{gif_id}/{width}.{format}?v={VERSION}"
 
 
 def still_url(gif_id: str, frame: int, width: int) -> str:
-    """The path of an embedded frame that is at most `width` pixels wide, one of WIDTHS.
+    """The URL of an embedded frame that is at most `width` pixels wide, one of WIDTHS.
 
-    >>> still_url("0123", 7, 100)
+    >>> still_url("0123", 7, 100).partition("?")[0]
     '/still/0123/7/100.webp'
     """
-    _check(width)
-    return f"{STILL_ROUTE}/{gif_id}/{frame}/{width}.webp"
+    check_width(width)
+    return f"{STILL_ROUTE}/{gif_id}/{frame}/{width}.webp?v={VERSION}"
 
 
 def is_media_url(path: str) -> bool:
@@ -46,8 +51,3 @@ def is_media_url(path: str) -> bool:
 def is_below_media(path: str) -> bool:
     """Whether a path is below one of these routes, of whatever form."""
     return path.startswith((f"{GIF_ROUTE}/", f"{RENDITION_ROUTE}/", f"{STILL_ROUTE}/"))
-
-
-def _check(width: int) -> None:
-    if width not in WIDTHS:
-        raise ValueError(f"width is {width}; expected one of {', '.join(map(str, WIDTHS))}")
