@@ -36,7 +36,7 @@ export function movesWhenPointed(element, shown, page) {
 
 // The still of a card, or its small sister for a thumbnail.
 function stillOf(gif, size) {
-  return size === "thumb" ? gif.still?.replace(/\/\d+\.webp$/, "/100.webp") : gif.still;
+  return size === "thumb" ? gif.still?.replace(/\/\d+\.webp(?=\?|$)/, "/100.webp") : gif.still;
 }
 
 // A film that this server has no rendition of: the visitor's own, or one on another site.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from retrieval.renditions import VERSION
 from retrieval.signals import Reactions
 from retrieval.web import translate
 from tests.support.api import ROOT, api_client, loaded, search, titles
@@ -46,11 +47,12 @@ def test_gif_has_addresses_relative_to_the_page_and_what_is_known_of_it(ask):
     gif = next(gif for gif in ask(q=JOB)["gifs"] if gif["title"] == "confetti party")
     assert gif["file"] == f"gif/{gif['id']}.png" and gif["bytes"] > 100 and not gif["is_web"]
     assert gif["file_name"] == "confetti-party.png"
-    assert gif["preview"] == f"rendition/{gif['id']}/200.webp"
-    assert gif["thumb"] == f"rendition/{gif['id']}/100.webp"
-    assert gif["still"] == f"still/{gif['id']}/{gif['best_frame']}/200.webp"
+    assert gif["preview"] == f"rendition/{gif['id']}/200.webp?v={VERSION}"
+    assert gif["thumb"] == f"rendition/{gif['id']}/100.webp?v={VERSION}"
+    assert gif["still"] == f"still/{gif['id']}/{gif['best_frame']}/200.webp?v={VERSION}"
     (frame,) = gif["frames"]
-    assert frame["still"] == f"still/{gif['id']}/0/100.webp" and -1 <= frame["score"] <= 1
+    assert frame["still"] == f"still/{gif['id']}/0/100.webp?v={VERSION}"
+    assert -1 <= frame["score"] <= 1
     assert (gif["width"], gif["height"]) == (320, 120)
     assert not gif["animated"] and not gif["film"]
 
@@ -59,7 +61,7 @@ def test_answer_says_what_speaks_for_a_gif(ask):
     first = ask(q="nobody got time")["gifs"][0]
     words = first["words"]
     assert words["text"] == "NOBODY GOT TIME" and words["confidence"] > 0.5
-    assert words["still"] == f"still/{first['id']}/0/200.webp"
+    assert words["still"] == f"still/{first['id']}/0/200.webp?v={VERSION}"
     left, top, right, bottom = words["box"]
     assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
     assert sum(first["shares"].values()) == pytest.approx(1, abs=0.01)

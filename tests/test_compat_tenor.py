@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from retrieval.web import rendition_url
 from retrieval.web.media_routes import current_renditions
 from tests.support.compatible import (
     ELSEWHERE,
@@ -128,7 +129,16 @@ def test_media_urls_serve_the_stated_dimensions_and_sizes_are_stated_once_render
     before = first(get)["media_formats"]
     assert before["nanowebp"]["size"] == before["tinygifpreview"]["size"] == 0
     served = {}
-    for name in ("gif", "webp", "tinywebp", "nanowebp", "gifpreview", "tinygifpreview"):
+    for name in (
+        "gif",
+        "tinygif",
+        "nanogif",
+        "webp",
+        "tinywebp",
+        "nanowebp",
+        "gifpreview",
+        "tinygifpreview",
+    ):
         response = client.get(before[name]["url"])
         assert response.status_code == 200, name
         served[name] = len(response.content)
@@ -143,9 +153,9 @@ def test_media_urls_serve_the_stated_dimensions_and_sizes_are_stated_once_render
 def test_only_the_formats_that_are_asked_for_are_sent(get):
     chosen = first(get, media_filter="gif,tinygif,tinymp4")
     assert chosen["media_formats"].keys() == {"gif", "tinygif", "tinymp4"}
-    start = f"{ROOT}/rendition/{chosen['id']}/200"
-    assert chosen["media_formats"]["tinygif"]["url"] == f"{start}.gif"
-    assert chosen["media_formats"]["tinymp4"]["url"] == f"{start}.mp4"
+    media = chosen["media_formats"]
+    assert media["tinygif"]["url"] == ROOT + rendition_url(chosen["id"], 200, "gif")
+    assert media["tinymp4"]["url"] == ROOT + rendition_url(chosen["id"], 200, "mp4")
     assert not any(name.endswith("_transparent") for name in first(get)["media_formats"])
 
 

@@ -17,6 +17,7 @@ from retrieval.build import LeaveOut
 from retrieval.encoders import load_encoder
 from retrieval.library import MEDIA, Bundle
 from retrieval.paths import STARTER
+from retrieval.renditions import VERSION
 from retrieval.web.frontend import frontend_folder
 from retrieval.web.settings import current_settings
 from tests.support.browser import visit
@@ -85,7 +86,7 @@ def test_look_alikes_come_with_what_tells_them_apart(client: TestClient, library
     assert [first["id"], second["id"]] == [library.records[0].id, library.records[1].id]
     assert (second["width"], second["height"], second["license"]) == (256, 256, "MIT")
     assert second["bytes"] == (library.path / library.records[1].uri).stat().st_size
-    assert second["still"] == f"still/{second['id']}/0/100.webp"
+    assert second["still"] == f"still/{second['id']}/0/100.webp?v={VERSION}"
     assert answer["groups"][0]["keep"] == second["id"]
     last = client.get("/api/v1/duplicates?limit=1&offset=1").json()
     assert last["next_offset"] is None and len(last["groups"]) == 1

@@ -227,7 +227,7 @@ def test_slow_gif_does_not_hold_up_the_others(
 ):
     """With one worker, a slow one's turn goes to those that wait, as soon as its slice is over."""
 
-    def render(data: bytes, width: int, limits: object, stop) -> bytes:
+    def render(data: bytes, width: int, limits: object, stop, format: str) -> bytes:
         until = time.monotonic() + (4 if data == b"slow" else 0)
         while time.monotonic() < until:
             assert not stop()
@@ -253,7 +253,7 @@ def test_concurrent_requests_render_once_and_stop_when_all_have_left(
 ):
     started, stopped = [], threading.Event()
 
-    def render(data: bytes, width: int, limits: object, stop) -> bytes:
+    def render(data: bytes, width: int, limits: object, stop, format: str) -> bytes:
         started.append(width)
         while not stop():
             time.sleep(0.01)

@@ -18,7 +18,8 @@ from retrieval.renditions import (
     render_animation,
     render_still,
 )
-from retrieval.renditions.render import MAX_BYTES, MAX_DURATION_MS
+from retrieval.renditions.frames import MAX_DURATION_MS
+from retrieval.renditions.render import MAX_BYTES
 
 
 def noisy_frames(n: int, size: tuple[int, int], mode: str = "RGB") -> list[Image.Image]:
@@ -36,10 +37,12 @@ def saved(frames: list[Image.Image], kind: str = "GIF", **options) -> bytes:
     return file.getvalue()
 
 
-def film(n: int, size: tuple[int, int], fps: int = 25, kind: str = "mp4") -> bytes:
+def film(
+    n: int, size: tuple[int, int], fps: int = 25, kind: str = "mp4", codec: str = "mpeg4"
+) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=kind) as container:
-        stream = container.add_stream("mpeg4" if kind == "mp4" else "libvpx", rate=fps)
+        stream = container.add_stream(codec if kind == "mp4" else "libvpx", rate=fps)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for image in noisy_frames(n, size):
             container.mux(stream.encode(av.VideoFrame.from_image(image)))
@@ -78,7 +81,7 @@ def test_rendition_is_small_and_takes_as_long_as_its_source(kind: str, width: in
     rendition = render_animation(SOURCES[kind], width)
     image = opened(rendition)
     assert image.size == (width, round(width * 270 / 480))
-    assert len(rendition) <= MAX_BYTES[width]
+    assert len(rendition) <= MAX_BYTES["webp"][width]
     # An <img> shows no film, so a film's own bytes are no choice.
     assert kind in ("mp4", "webm") or len(rendition) < len(SOURCES[kind])
     assert 2 < image.n_frames <= 34  # 2 s, 15 to 17 frames a second at most
@@ -170,10 +173,10 @@ def test_film_that_is_too_expensive_shows_its_beginning(monkeypatch: pytest.Monk
 def test_hostile_files_are_refused_or_rendered_in_bounded_time():
     heavy = tiny_frames_gif(2_000, 2_900)
     start = time.process_time()
-    assert len(render_animation(heavy, 200, Limits(max_decode_s=1))) < MAX_BYTES[200]
+    assert len(render_animation(heavy, 200, Limits(max_decode_s=1))) < MAX_BYTES["webp"][200]
     assert time.process_time() - start < 4
     for data in (full_frames_gif(600, 900), many_frames_webp(1_000, 500)):
-        assert len(render_animation(data, 200, Limits(max_decode_s=1))) < MAX_BYTES[200]
+        assert len(render_animation(data, 200, Limits(max_decode_s=1))) < MAX_BYTES["webp"][200]
     for data in (b"", b"GIF89a", GIF[: len(GIF) // 2], png_without_palette(), b"<svg/>"):
         with pytest.raises(MediaError):
             render_animation(data, 200)

@@ -167,7 +167,7 @@ def test_gif_route_refuses_what_is_no_media_file_of_the_bundle(
         "rendition/zzz/200.webp",
         f"rendition/{id_of('picture')}/{'9' * 5_000}.webp",
         f"rendition/{id_of('picture')}/%D9%A1.webp",
-        f"rendition/{id_of('picture')}/200.gif",
+        f"rendition/{id_of('picture')}/200.avi",
     ],
 )
 def test_absurd_address_is_404_and_names_no_path(address: str, folder: Path, path: str):

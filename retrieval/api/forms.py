@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retrieval.api.gifs import FILMS, media_of
-from retrieval.renditions import WIDTHS, RenditionFacts, animation_facts, fitted, still_facts
+from retrieval.api.gifs import media_of
+from retrieval.renditions import (
+    MAX_DURATION_MS,
+    WIDTHS,
+    RenditionFacts,
+    animation_facts,
+    fitted,
+    still_facts,
+)
 from retrieval.search import Result, Searcher
 from retrieval.web import rendition_url, still_url
 from retrieval.web.media_routes import current_renditions
 
 TILE, LARGEST = WIDTHS[1:]
-MAX_RENDITION_MS = 20_000
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,10 @@ class Forms:
         self.record = record = result.record
         self._root, self._frame = root, result.best_frame
         self._media = media_of(record, searcher)
-        self._is_film = self._media.suffix in FILMS
         size_bytes = self._media.size_bytes or 0
         self._facts = RenditionFacts(record.width, record.height, size_bytes)
         self.duration_ms = record.duration_ms if record.n_frames > 1 else 0
+        self._known = dict[tuple[int, str], Form]()  # an answer names most of them several times
 
     @property
     def suffix(self) -> str:
@@ -60,30 +66,32 @@ class Forms:
             return self.itself
         return self.moving(LARGEST, "gif")
 
-    def moving(self, width: int, form: str) -> Form:
+    def moving(self, width: int, format: str) -> Form:
         """The animation at most `width` pixels wide, as "gif", "webp" or "mp4"."""
         if self._media.is_web:
             return self.itself
-        url = self._root + rendition_url(self.record.id, width, form)
-        return self._form(url, self._size(width, form), min(self.duration_ms, MAX_RENDITION_MS))
+        form = self._known.get((width, format))
+        if form is None:
+            form = self._known[width, format] = self._animation(width, format)
+        return form
 
     @property
     def category_image(self) -> Form:
         """A picture for a tile: a small GIF."""
         return self.moving(TILE, "gif")
 
-    def has(self, form: str) -> bool:
+    def has(self, format: str) -> bool:
         """Whether there is a "gif", "webp" or "mp4" of it: of one elsewhere, only what it is."""
-        return not self._media.is_web or self.suffix == f".{form}"
+        return not self._media.is_web or self.suffix == f".{format}"
 
     def still(self, width: int) -> Form:
         """The frame that answers best, at most `width` pixels wide."""
         if self._media.is_web:
             return self.itself
-        url = self._root + still_url(self.record.id, self._frame, width)
-        store = current_renditions().store
-        facts = still_facts(store, self.record.id, self._frame, width, self._facts)
-        return self._form(url, facts, 0)
+        form = self._known.get((width, "still"))
+        if form is None:
+            form = self._known[width, "still"] = self._still(width)
+        return form
 
     def width_for(self, height: int) -> int:
         """Which of the widths of renditions comes out nearest to a height, in pixels."""
@@ -94,12 +102,17 @@ class Forms:
 
         return min(WIDTHS, key=distance)
 
-    def _size(self, width: int, form: str) -> RenditionFacts:
-        if form == "mp4":
-            return fitted(width, self._facts)
-        store = current_renditions().store
-        facts = animation_facts(store, self.record.id, width, self._facts, is_film=self._is_film)
-        return facts if form == "webp" else RenditionFacts(facts.width, facts.height)
+    def _animation(self, width: int, format: str) -> Form:
+        store, gif_id = current_renditions().store, self.record.id
+        suffix = self._media.suffix
+        facts = animation_facts(store, gif_id, width, self._facts, suffix, format)
+        url = self._root + rendition_url(gif_id, width, format)
+        return self._form(url, facts, min(self.duration_ms, MAX_DURATION_MS))
+
+    def _still(self, width: int) -> Form:
+        store, gif_id = current_renditions().store, self.record.id
+        facts = still_facts(store, gif_id, self._frame, width, self._facts)
+        return self._form(self._root + still_url(gif_id, self._frame, width), facts, 0)
 
     def _form(self, url: str, facts: RenditionFacts, duration_ms: int) -> Form:
         return Form(url, facts.width, facts.height, facts.size_bytes, duration_ms)

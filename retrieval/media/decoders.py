@@ -156,6 +156,18 @@ def _open_container(
     return av.open(io.BytesIO(data), "r", format=demuxer, options=options)
 
 
+def is_silent_h264(data: bytes, limits: Limits) -> bool:
+    """Whether an MP4 that `open_media` opens is a film that plays nearly everywhere.
+
+    One track, H.264, 8 bits, 4:2:0.
+    """
+    with named_errors(limits), _open_container(data, limits, DECODERS) as container:
+        if len(container.streams) != 1 or not container.streams.video:
+            return False
+        context = container.streams.video[0].codec_context
+        return context.name == "h264" and context.pix_fmt in ("yuv420p", "yuvj420p")
+
+
 def _decoder_options(limits: Limits, decoders: Sequence[str]) -> dict[str, str]:
     """What ffmpeg's decoders refuse by themselves, before they take memory for a frame.
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
 from PIL import Image
 
 from retrieval.media import Look
-from retrieval.renditions.render import MAX_ASPECT, MAX_BYTES, NEAR_WIDTH, TARGET_BYTES, check_width
+from retrieval.renditions.frames import MAX_ASPECT
+from retrieval.renditions.render import (
+    MAX_BYTES,
+    NEAR_WIDTH,
+    SERVED_AS_IT_IS,
+    TARGET_BYTES,
+    check_format,
+    check_width,
+)
 from retrieval.renditions.store import RenditionStore
+
+# An answer has 300 renditions, and looking for a missing one takes 30 µs. Those that this process
+# makes are seen at once, those of others after a while.
+_LOOK_AGAIN_S = 10
 
 
 @dataclass(frozen=True)
@@ -34,20 +47,28 @@ def fitted(width: int, original: RenditionFacts) -> RenditionFacts:
 
 
 def animation_facts(
-    store: RenditionStore, gif_id: str, width: int, original: RenditionFacts, *, is_film: bool
+    store: RenditionStore,
+    gif_id: str,
+    width: int,
+    original: RenditionFacts,
+    suffix: str,
+    format: str = "webp",
 ) -> RenditionFacts:
     """Of the rendition that is served for a width: the stored one, or the one to be made.
 
-    One exception cannot be known before it is made: an easy original that no rendition is
-    smaller than is served in its own size.
+    `suffix` is of the original's file. One exception cannot be known before it is made: an easy
+    original that no rendition is smaller than is served in its own size.
     """
     check_width(width)
-    try:
-        return _stored(store, gif_id, width, None)
-    except LookupError:
-        pass
-    is_small = 0 < original.size_bytes <= min(TARGET_BYTES[width], MAX_BYTES[width])
-    if is_small and not is_film and original.width <= NEAR_WIDTH * width:
+    check_format(format)
+    stored = _stored(store, gif_id, width, format, frame=None)
+    if format == "mp4":  # one more pixel or fewer is not worth reading the film
+        even = _even(fitted(width, original))
+        return RenditionFacts(even.width, even.height, stored.size_bytes if stored else 0)
+    if stored:
+        return stored
+    is_small = 0 < original.size_bytes <= min(TARGET_BYTES[format][width], MAX_BYTES[format][width])
+    if is_small and suffix in SERVED_AS_IT_IS[format] and original.width <= NEAR_WIDTH * width:
         return original
     return fitted(width, original)
 
@@ -57,20 +78,48 @@ def still_facts(
 ) -> RenditionFacts:
     """The same for a still of a frame."""
     check_width(width)
+    return _stored(store, gif_id, width, "webp", frame) or fitted(width, original)
+
+
+def _even(facts: RenditionFacts) -> RenditionFacts:
+    """Without an odd row or column, as a film."""
+    return RenditionFacts(max(2, facts.width // 2 * 2), max(2, facts.height // 2 * 2))
+
+
+def _stored(
+    store: RenditionStore, gif_id: str, width: int, format: str, frame: int | None
+) -> RenditionFacts | None:
+    moment = (store.n_stored, int(time.monotonic() / _LOOK_AGAIN_S))
+    return _looked_for(store, gif_id, width, format, frame, moment)
+
+
+@lru_cache(maxsize=50_000)
+def _looked_for(
+    store: RenditionStore,
+    gif_id: str,
+    width: int,
+    format: str,
+    frame: int | None,
+    moment: tuple[int, int],
+) -> RenditionFacts | None:
     try:
-        return _stored(store, gif_id, width, frame)
+        return _read(store, gif_id, width, format, frame)
     except LookupError:
-        return fitted(width, original)
+        return None
 
 
 @lru_cache(maxsize=50_000)  # what is stored does not change; what is missing raises, so is not kept
-def _stored(store: RenditionStore, gif_id: str, width: int, frame: int | None) -> RenditionFacts:
+def _read(
+    store: RenditionStore, gif_id: str, width: int, format: str, frame: int | None
+) -> RenditionFacts:
     if frame is None:
-        data = store.cached_animation(gif_id, width)
+        data = store.cached_animation(gif_id, width, format)
     else:
         data = store.cached_still(gif_id, frame, width)
     if data is None:
         raise LookupError(gif_id)
+    if format == "mp4":
+        return RenditionFacts(0, 0, len(data))
     with Image.open(io.BytesIO(data)) as image:
         width_made, height_made = image.size
     return RenditionFacts(width_made, height_made, len(data))

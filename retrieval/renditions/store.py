@@ -2,6 +2,7 @@
 
     FOLDER/renditions/CACHEDIR.TAG                       marks the subfolder as this program's
     FOLDER/renditions/ab/abcd…-200.v1.rendition          of the GIF with that SHA-256
+    FOLDER/renditions/ab/abcd…-200-mp4.v1.rendition      the same as MP4 (or gif)
     FOLDER/renditions/ab/abcd…-200-f3.v1.rendition       of its frame 3
 
 A file begins with a checksum: a damaged one is made again. Nothing but files with such names is
@@ -27,6 +28,7 @@ from retrieval.media import Limits, Stop, read_bytes
 from retrieval.renditions.render import (
     RENDER_LIMITS,
     VERSION,
+    check_format,
     check_width,
     render_animation,
     render_still,
@@ -38,7 +40,9 @@ _MARK_TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# Small renditions of GIFs, made by clip-reaction-search. May be deleted at any time.\n"
 )
-_NAME = re.compile(r"[0-9a-f]{64}-\d+(?:-f\d+)?\.v\d+\.rendition(?P<partial>\.[0-9a-f]{16})?")
+_NAME = re.compile(
+    r"[0-9a-f]{64}-\d+(?:-f\d+|-mp4|-gif)?\.v\d+\.rendition(?P<partial>\.[0-9a-f]{16})?"
+)
 _MARKS = re.compile(rf"{re.escape(_MARK)}(?:\.[0-9a-f]{{16}})?")
 _ID = re.compile(r"[0-9a-f]{64}")
 _DIGEST_BYTES = 16
@@ -63,11 +67,11 @@ class RenditionStore:
         self._lock = threading.Lock()
         self._written: int | None = None  # bytes since files were counted; None: never counted
         self._has_warned = False
+        self.n_stored = 0  # renditions that this object has stored
 
-    def cached_animation(self, gif_id: str, width: int) -> bytes | None:
-        """The stored rendition: a WebP, or the GIF itself if it is small enough."""
-        check_width(width)
-        return self._get(gif_id, f"{width}")
+    def cached_animation(self, gif_id: str, width: int, format: str = "webp") -> bytes | None:
+        """The stored rendition in this format, or the GIF itself if it is small enough."""
+        return self._get(gif_id, _kind(width, format))
 
     def cached_still(self, gif_id: str, frame: int, width: int) -> bytes | None:
         """The stored WebP of a frame."""
@@ -81,13 +85,14 @@ class RenditionStore:
         width: int,
         limits: Limits | None = None,
         stop: Stop | None = None,
+        format: str = "webp",
     ) -> bytes:
         """`render_animation`, stored for the next time if `gif_id` is the hash of the source."""
 
         def render(data: bytes) -> bytes:
-            return render_animation(data, width, limits, stop)
+            return render_animation(data, width, limits, stop, format)
 
-        return self._render(gif_id, f"{width}", source, limits, render)
+        return self._render(gif_id, _kind(width, format), source, limits, render)
 
     def still(
         self,
@@ -153,6 +158,7 @@ class RenditionStore:
                 self._write(path, content)
             except FileNotFoundError:  # somebody emptied the store just now
                 self._write(path, content)
+            self.n_stored += 1
             self._keep_to_budget(size)
         except OSError as error:
             self._warn(error)
@@ -227,6 +233,12 @@ class RenditionStore:
                 return
             self._has_warned = True
         _log.warning("Renditions are not kept, but made again each time: %s", error)
+
+
+def _kind(width: int, format: str) -> str:
+    check_width(width)
+    check_format(format)
+    return f"{width}" if format == "webp" else f"{width}-{format}"
 
 
 def _digest(rendition: bytes) -> bytes:

@@ -13,9 +13,15 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from retrieval.errors import BusyError, MediaError, RetrievalError, StoppedError
+from retrieval.errors import (
+    BusyError,
+    MediaError,
+    RetrievalError,
+    StoppedError,
+    UnavailableError,
+)
 from retrieval.media import media_suffix
-from retrieval.renditions import VERSION, WIDTHS, RenditionStore
+from retrieval.renditions import FORMATS, VERSION, WIDTHS, RenditionStore
 from retrieval.web.addresses import (
     GIF_ROUTE,
     RENDITION_ROUTE,
@@ -23,6 +29,7 @@ from retrieval.web.addresses import (
     is_below_media,
     is_media_url,
 )
+from retrieval.web.ranges import bytes_response
 from retrieval.web.renditions import Renditions
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_type_of
 from retrieval.web.settings import current_settings
@@ -41,7 +48,7 @@ def media_routes() -> list[Route]:
     """The routes, for GET and HEAD."""
     return [
         Route(f"{GIF_ROUTE}/{{gif_id}}.{{suffix}}", serve_gif),
-        Route(f"{RENDITION_ROUTE}/{{gif_id}}/{{width:int}}.webp", serve_rendition),
+        Route(f"{RENDITION_ROUTE}/{{gif_id}}/{{width:int}}.{{format}}", serve_rendition),
         Route(f"{STILL_ROUTE}/{{gif_id}}/{{frame:int}}/{{width:int}}.webp", serve_still),
     ]
 
@@ -67,28 +74,30 @@ def serve_gif(request: Request) -> Response:
 
 
 async def serve_rendition(request: Request) -> Response:
-    """The GIF at most WIDTH pixels wide, for /rendition/ID/WIDTH.webp.
+    """The GIF at most WIDTH pixels wide, for /rendition/ID/WIDTH.FORMAT, or a range of its bytes.
 
-    A WebP, or the GIF itself where that is small. A disconnect cancels the work.
+    In that format, or the GIF itself where that is small. A disconnect cancels the work.
     """
     gif_id, width = request.path_params["gif_id"], request.path_params["width"]
+    format = request.path_params["format"]
 
     def find() -> tuple[MediaFile, bytes | None]:
         _check_width(width)
+        _check_format(format)
         file = find_file(current_settings().index, gif_id)
-        return file, current_renditions().store.cached_animation(gif_id, width)
+        return file, current_renditions().store.cached_animation(gif_id, width, format)
 
     try:
         file, rendition = await run_in_threadpool(find)
-        etag = f'"{gif_id[:32]}-{width}-v{VERSION}"'
+        etag = f'"{gif_id[:32]}-{width}-{format}-v{VERSION}"'
         if _is_known(request, etag):
             return _not_modified(etag)
         if rendition is None:
-            job = current_renditions().animation(gif_id, file.path, width)
+            job = current_renditions().animation(gif_id, file.path, width, format)
             rendition = await _result(request, job)
     except (RetrievalError, OSError) as error:
         return refuse(error)
-    return _picture(rendition, etag)
+    return _picture(request, rendition, etag)
 
 
 async def serve_still(request: Request) -> Response:
@@ -112,7 +121,7 @@ async def serve_still(request: Request) -> Response:
             still = await _result(request, current_renditions().still(gif_id, path, frame, width))
     except (RetrievalError, OSError) as error:
         return refuse(error)
-    return _picture(still, etag)
+    return _picture(request, still, etag)
 
 
 async def _result(request: Request, shared: AbstractContextManager[Job[bytes]]) -> bytes:
@@ -126,8 +135,10 @@ async def _result(request: Request, shared: AbstractContextManager[Job[bytes]]) 
         try:
             return rendered.result()
         except MediaError as error:
-            gif_id = request.path_params["gif_id"]
-            raise MediaError(f"GIF {gif_id[:12]} cannot be decoded: {error}.") from error
+            gif_id = request.path_params["gif_id"][:12]
+            if isinstance(error, UnavailableError):
+                raise MediaError(f"No rendition of GIF {gif_id}: {error}.") from error
+            raise MediaError(f"GIF {gif_id} cannot be decoded: {error}.") from error
 
 
 def _check_width(width: int) -> None:
@@ -135,6 +146,12 @@ def _check_width(width: int) -> None:
         *others, last = WIDTHS
         expected = f"{', '.join(map(str, others))} or {last}"
         raise MediaError(f"No rendition is {width} pixels wide; expected {expected}.")
+
+
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
+        *others, last = FORMATS
+        raise MediaError(f"No rendition is a .{format}; expected {', '.join(others)} or {last}.")
 
 
 def _is_known(request: Request, etag: str) -> bool:
@@ -148,9 +165,9 @@ def _not_modified(etag: str) -> Response:
     return Response(status_code=304, headers=CACHED | GUARDED | {"ETag": etag})
 
 
-def _picture(data: bytes, etag: str) -> Response:
+def _picture(request: Request, data: bytes, etag: str) -> Response:
     media_type = media_type_of(media_suffix(data))
-    return Response(data, media_type=media_type, headers=CACHED | GUARDED | {"ETag": etag})
+    return bytes_response(request, data, media_type, CACHED | GUARDED | {"ETag": etag})
 
 
 def refuse(error: Exception) -> Response:

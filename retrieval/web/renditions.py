@@ -27,14 +27,16 @@ class Renditions:
         self._turns = Turns(at_once, waiting)
         self._jobs: SharedJobs[bytes] = SharedJobs()
 
-    def animation(self, gif_id: str, path: Path, width: int) -> AbstractContextManager[Job[bytes]]:
+    def animation(
+        self, gif_id: str, path: Path, width: int, format: str = "webp"
+    ) -> AbstractContextManager[Job[bytes]]:
         """The job that renders the animation, shared by concurrent requests.
 
         It fails with BusyError if too many jobs wait, MediaError if it cannot be decoded.
         """
         return self._job(
-            (gif_id, path, width),
-            lambda stop: self.store.animation(gif_id, path, width, LIMITS, stop),
+            (gif_id, path, width, format),
+            lambda stop: self.store.animation(gif_id, path, width, LIMITS, stop, format),
         )
 
     def still(
