@@ -20,6 +20,7 @@ from retrieval.api.questions import (
     describe_question,
     understand_question,
     with_chosen_reactions,
+    wrong,
 )
 from retrieval.search import Filter, Query, Result, Searcher
 from retrieval.web import advise, translate
@@ -50,15 +51,17 @@ def answer(
     if query is None:
         results, signals = _browse(question, searcher)
     else:
+        signals = _signals_of(question, query, searcher)
         chosen = with_chosen_reactions(query, question)
         results = searcher.search(
             chosen,
             question.limit + 1,  # one more, to see whether there is another page
             fold=question.fold,
             keep=question.keep,
+            signals=signals,
+            fusion=question.fusion or None,
             offset=question.offset,
         )
-        signals = searcher.signals_for(query)
     took_ms = 1000 * (time.perf_counter() - start)
     is_last = len(results) <= question.limit
     results = results[: question.limit]
@@ -87,6 +90,15 @@ def answer(
         if query is None or question.mine
         else describe_question(question, like.title if like else ""),
     }
+
+
+def _signals_of(question: Question, query: Query, searcher: Searcher) -> tuple[str, ...]:
+    """The signals to rank by: those that are asked for, of those that can rank for this query."""
+    usable = searcher.signals_for(query)
+    unknown = [name for name in question.signals if name not in searcher.signals]
+    if unknown:
+        raise wrong("signals", unknown[0], "one that this library has: " + ", ".join(usable))
+    return tuple(name for name in usable if name in question.signals) or usable
 
 
 def _query(question: Question, searcher: Searcher, picture: np.ndarray | None) -> Query | None:
