@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 # Of open_clip's (OpenAI's) byte-pair tokenizer.
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-# Of a row that is trimmed. For fewer than 7 rows of a matrix OpenVINO packs the weights another way,
+# Of a row that is trimmed. For fewer than 7 rows of a matrix OpenVINO packs weights another way,
 # and keeps both: 40 MB more with mini from the first short message on.
 MIN_WIDTH = 8
 CLEANINGS = ("whitespace", "lower", "canonicalize")  # the names of open_clip's
