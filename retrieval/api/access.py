@@ -29,7 +29,8 @@ from retrieval.web import Settings, current_settings
 GUARDED = ("/api/v1/", "/v1/", "/v2/", "/metrics")
 # What a monitor or a reader needs before there is a key.
 OPEN = frozenset({f"/api/v1/{name}" for name in ("health", "ready", "openapi.json", "docs")})
-LIMITED_PATHS = (*GUARDED, "/integrations/", "/gif/", "/rendition/", "/still/")
+OPERATIONS = (*GUARDED, "/integrations/")
+READ_BY_PAGES = (*OPERATIONS, "/gif/", "/rendition/", "/still/")  # with CORS
 MAX_PATH_BYTES, MAX_QUERY_BYTES = 2_000, 16_000
 COOKIE = "reaction_page"
 COOKIE_S = 7 * 86_400
@@ -73,7 +74,7 @@ class GuardAccess:
 
 def _check(scope: Scope, path: str) -> Mapping[str, str]:
     """Headers of the answer; ProblemError if there is to be none."""
-    if path.startswith(LIMITED_PATHS):
+    if path.startswith(OPERATIONS):  # media have addresses of one form, and say 404 to others
         _check_length(scope)
     if not path.startswith(GUARDED) or path in OPEN:
         return {}

@@ -12,7 +12,7 @@ from contextlib import suppress
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from retrieval.api.access import LIMITED_PATHS, local_path
+from retrieval.api.access import READ_BY_PAGES, local_path
 from retrieval.errors import SettingsError
 from retrieval.web import current_settings
 
@@ -31,7 +31,7 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
-        if scope["type"] == "http" and local_path(scope).startswith(LIMITED_PATHS):
+        if scope["type"] == "http" and local_path(scope).startswith(READ_BY_PAGES):
             with suppress(SettingsError):  # the operation says what is wrong
                 app = self._for(current_settings().cors, scope)
         await app(scope, receive, send)
