@@ -12,13 +12,7 @@ from contextlib import suppress
 import streamlit as st
 from starlette.middleware import Middleware
 
-from retrieval.api import (
-    api_routes,
-    giphy_routes,
-    library_routes,
-    page_start,
-    tenor_routes,
-)
+from retrieval.api import Service, page_start
 from retrieval.errors import SettingsError
 from retrieval.web import (
     LANGUAGES,
@@ -28,7 +22,6 @@ from retrieval.web import (
     loading,
     tune_server,
 )
-from retrieval.web.media_routes import RejectInvalidMediaUrls, media_routes
 
 
 def main() -> None:
@@ -69,16 +62,10 @@ else:
     with suppress(SettingsError):  # the page shows the error
         settings = current_settings()
         loading(settings.index, settings.checkpoint)  # while the first browser gets the page
+    service = Service()
     app = st.App(
         __file__,
-        routes=[
-            *media_routes(),
-            frontend_route(),
-            *library_routes(),
-            *api_routes(),
-            *giphy_routes(),
-            *tenor_routes(),
-        ],
-        middleware=[Middleware(RejectInvalidMediaUrls), Middleware(StartEarly, config=page_start)],
+        routes=[frontend_route(), *service.routes],
+        middleware=[*service.middleware, Middleware(StartEarly, config=page_start)],
         lifespan=tune_server,
     )

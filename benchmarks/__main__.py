@@ -23,6 +23,8 @@ library     the library page over 100,000 synthetic GIFs (--gifs), and its map; 
             [dev]; two minutes
 answers     the answer maps of the reaction model against the bare sentence embeddings, on
             messages whose answers were held out; needs the extra [train]; five minutes
+api         searches over HTTP by 20 clients at once, of `serve --api-only` (--seconds for each of
+            two ways, 60 by default); two minutes
 languages   false alarms of language recognition over all English messages of data/messages, and
             how many of 480 messages in eight languages it recognises; a few seconds
 """
@@ -49,7 +51,7 @@ from retrieval.search import Searcher, Term
 
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
-    *("index", "search", "signals", "renditions", "library", "answers", "languages"),
+    *("index", "search", "signals", "renditions", "library", "answers", "languages", "api"),
 )
 
 
@@ -70,6 +72,7 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
     parser.add_argument("--dim", type=int, default=512, help="of vectors, for `index` and `search`")
+    parser.add_argument("--seconds", type=float, default=60, help="for `api`")
     parser.add_argument("--folder", type=Path, help="with GIFs, for `renditions`")
     parser.add_argument("--parameters", action="store_true", help="too, for `renditions`")
     args = parser.parse_args()
@@ -102,6 +105,11 @@ def main() -> None:
         from benchmarks.answers import measure_answers  # torch, which the others do without
 
         measure_answers()
+        return
+    if args.what == "api":
+        from benchmarks.api import measure_api
+
+        measure_api(args.seconds)
         return
     if args.what == "languages":
         from benchmarks.languages import measure_languages

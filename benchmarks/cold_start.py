@@ -3,7 +3,8 @@
 Offline, with everything on the disk, as a Space that wakes up or `make app` the second time:
 with the exported encoder and with torch, for the shipped checkpoint and for a ViT-B-32 (of
 random weights, over the starter's GIFs). The browser runs already and opens the page with a
-message in its address as soon as the server is healthy.
+message in its address as soon as the server is healthy. Of the API alone, the first answer to a
+search over HTTP.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from retrieval.encoders import CHECKPOINTS, LOCAL_DIR, load_encoder
 from retrieval.library import MEDIA
 from retrieval.paths import STARTER
 from tests.support.browser import ANSWER, chromium
-from tests.support.server import serving
+from tests.support.server import serving, serving_api
 
 ASKED = "/?q=I+got+the+job"
+SEARCHED = "/api/v1/search?q=I+got+the+job"
 
 
 def measure_start(runs: int) -> None:
     """Print seconds and memory of each, medians of so many starts."""
+    measure_api_start(runs)
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         sides = [("mini", STARTER, "", "exported")]
@@ -49,6 +52,23 @@ def measure_start(runs: int) -> None:
                 f"{max(s[1] for s in starts):.1f} s",
                 flush=True,
             )
+
+
+def measure_api_start(runs: int) -> None:
+    """Print seconds and memory of `serve --api-only`, until its first search is answered."""
+    starts = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        with serving_api({"HF_HUB_OFFLINE": "1"}, wait_for=SEARCHED) as server:
+            answered = time.perf_counter() - start
+            starts.append((answered, server.resident_mb(peak=True), server.processor_s()))
+    answered, peak_mb, processor_s = np.median(starts, axis=0)
+    print(
+        f"API alone, mini: first answer {answered:.1f} s after the start of the process "
+        f"({processor_s:.1f} s of processor time), {peak_mb:,.0f} MB at most; {runs} starts, "
+        f"{min(s[0] for s in starts):.1f} to {max(s[0] for s in starts):.1f} s",
+        flush=True,
+    )
 
 
 def _start(browser: Browser, environment: dict[str, str]) -> tuple[float, float, float]:

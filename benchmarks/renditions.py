@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from retrieval.errors import MediaError
-from retrieval.media import SUFFIXES, Look, encode_film, films, pictures
+from retrieval.media import SUFFIXES, Look, films, pictures
 from retrieval.renditions import (
     FORMATS,
     WIDTHS,
@@ -162,7 +162,7 @@ def _webp(frames: Frames, options: dict[str, int]) -> bytes:
 
 def _h264(frames: Frames) -> bytes:
     duration_ms = frames.duration_ms or film.STILL_MS
-    return encode_film(frames.images, frames.starts, duration_ms, film.QUALITY)
+    return films.encode_film(frames.images, frames.starts, duration_ms, film.QUALITY)
 
 
 def _never() -> bool:

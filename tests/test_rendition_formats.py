@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from test_media_routes import bundle, client, gifs, id_of  # noqa: F401  (fixtures)
 from test_renditions import GIF, SOURCES, duration_ms, film, noisy_frames, saved
 
-from retrieval.media import encode_film
+from retrieval.media.films import encode_film
 from retrieval.renditions import VERSION, WIDTHS, RenditionStore, render_animation
 from retrieval.renditions.render import MAX_BYTES
 from retrieval.web import rendition_url

@@ -20,6 +20,7 @@ from retrieval.api.questions import (
     describe_question,
     understand_question,
     with_chosen_reactions,
+    wrong,
 )
 from retrieval.search import Filter, Query, Result, Searcher
 from retrieval.web import advise, translate
@@ -98,16 +99,27 @@ def find(question: Question, searcher: Searcher, picture: np.ndarray | None = No
     if query is None:
         results, signals = _browse(question, searcher)
     else:
+        signals = _signals_of(question, query, searcher)
         results = searcher.search(
             with_chosen_reactions(query, question),
             question.limit + 1,  # one more, to see whether there is another page
             fold=question.fold,
             keep=question.keep,
+            signals=signals,
+            fusion=question.fusion or None,
             offset=question.offset,
         )
-        signals = searcher.signals_for(query)
     is_last = len(results) <= question.limit
     return Found(results[: question.limit], query, signals, is_last)
+
+
+def _signals_of(question: Question, query: Query, searcher: Searcher) -> tuple[str, ...]:
+    """The signals to rank by: those that are asked for, of those that can rank for this query."""
+    usable = searcher.signals_for(query)
+    unknown = [name for name in question.signals if name not in searcher.signals]
+    if unknown:
+        raise wrong("signals", unknown[0], "one that this library has: " + ", ".join(usable))
+    return tuple(name for name in usable if name in question.signals) or usable
 
 
 def _query(question: Question, searcher: Searcher, picture: np.ndarray | None) -> Query | None:

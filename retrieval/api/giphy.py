@@ -123,17 +123,13 @@ def giphy_routes() -> list[Route]:
         "/embed/{gif_id}": embedded,
     }
     routes = [
-        Route(f"{PREFIX}/{kind}{path}", _endpoint(_of_kind(work, kind)))
+        Route(f"{PREFIX}/{kind}{path}", serving(_of_kind(work, kind), refuse))
         for kind in KINDS
         for path, work in operations.items()
     ]
-    routes += [Route(f"{PREFIX}{path}", _endpoint(work)) for path, work in others.items()]
-    pingback = Route("/v2/pingback", _endpoint(ignore), methods=["POST"])
+    routes += [Route(f"{PREFIX}{path}", serving(work, refuse)) for path, work in others.items()]
+    pingback = Route("/v2/pingback", serving(ignore, refuse), methods=["POST"])
     return [*routes, pingback, rest_of(PREFIX, routes, refuse)]
-
-
-def _endpoint(work: Callable[[Request], Any]) -> Callable[[Request], Response]:
-    return serving(work, refuse, "api_key")
 
 
 def _of_kind(work: Callable[[Request, str], Any], kind: str) -> Callable[[Request], Any]:

@@ -11,12 +11,14 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from retrieval.api.problems import ProblemError
-from retrieval.search import Filter, Query, Searcher, Term, chat_terms
+from retrieval.library import SIGNALS
+from retrieval.search import FUSIONS, Filter, Query, Searcher, Term, chat_terms
 from retrieval.signals import Reactions
 from retrieval.web import LANGUAGES, question_as_text
 
 MAX_LIMIT, DEFAULT_LIMIT = 120, 30
 _ALL = Filter()
+LISTS = frozenset({"off", "tag", "license", "source", "signals"})  # may be repeated
 MAX_TOLD = 60  # characters of a wrong value that an error repeats
 
 T = TypeVar("T")
@@ -39,6 +41,8 @@ class Question:
     surprise: int | None = None  # seed of a random order
     keep: Filter = _ALL
     fold: bool = True
+    signals: tuple[str, ...] = ()  # to rank by; (): all that the library has
+    fusion: str = ""  # one of FUSIONS; "": the library's default
     mine: str = ""  # token of the visitor's own pictures
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -52,6 +56,13 @@ class Question:
 
 def parse_question(parameters: QueryParams) -> Question:
     """Read a search's parameters; a wrong value is a problem that names it."""
+    for name in dict.fromkeys(parameters):
+        if name not in LISTS and (n := len(parameters.getlist(name))) > 1:
+            detail = f"The parameter {name} is given {n:,} times; expected once."
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "parameter")
+    fusion = parameters.get("fusion", "")
+    if fusion and fusion not in FUSIONS:
+        raise wrong("fusion", fusion, "one of " + ", ".join(FUSIONS))
     return Question(
         message=parameters.get("q", "").strip(),
         chat=parameters.get("chat", "").strip(),
@@ -72,6 +83,8 @@ def parse_question(parameters: QueryParams) -> Question:
             min_score=_number(parameters, "min", 0.0, 0, 1, float) or None,
         ),
         fold=_switch(parameters, "fold", True),
+        signals=tuple(map(_signal, parameters.getlist("signals"))),
+        fusion=fusion,
         mine=parameters.get("mine", ""),
         limit=_number(parameters, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT, int),
         offset=_number(parameters, "offset", 0, 0, 2**31, int),
@@ -120,6 +133,12 @@ def _switch(parameters: QueryParams, name: str, default: bool) -> bool:
     if text not in ("", "0", "1"):
         raise wrong(name, text, "0 or 1")
     return text == "1" if text else default
+
+
+def _signal(name: str) -> str:
+    if name not in SIGNALS:
+        raise wrong("signals", name, "one of " + ", ".join(SIGNALS))
+    return name
 
 
 def _reaction(name: str, value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -33,8 +33,12 @@ API_ROUTE = "/api/v1"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-def api_routes() -> list[Route]:
-    """The routes of the API, for the server that has the library."""
+def api_routes(others: Sequence[Route] = ()) -> list[Route]:
+    """The routes of the API, for the server that has the library.
+
+    `others` are routes below /api of other modules: the last route, which says what is wrong with
+    an address, has to know them.
+    """
     visitors = Visitors()
 
     def search(request: Request) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def api_routes() -> list[Route]:
         return {"when": given.when}
 
     routes = [
+        *others,
         Route(f"{API_ROUTE}/search", operation(search)),
         Route(f"{API_ROUTE}/gifs/{{gif_id}}", operation(gif)),
         Route(f"{API_ROUTE}/categories", operation(categories)),
@@ -159,7 +164,7 @@ def filters(request: Request) -> dict[str, Any]:
 def state(request: Request) -> dict[str, Any]:
     """How far the library is loaded."""
     language = parse_language(request.query_params)
-    load = _loading()
+    load = current_loading()
     return {
         "ready": load.searcher is not None,
         "step": load.step,
@@ -171,7 +176,7 @@ def state(request: Request) -> dict[str, Any]:
 
 def current_searcher(language: str) -> Searcher:
     """The searcher of the library; a problem while it loads and when it cannot be loaded."""
-    load = _loading()
+    load = current_loading()
     if load.searcher is not None:
         return load.searcher
     if load.error:
@@ -186,6 +191,7 @@ def current_searcher(language: str) -> Searcher:
     )
 
 
-def _loading() -> Loading:
+def current_loading() -> Loading:
+    """The loading of the library that the settings name; SettingsError if they are wrong."""
     settings = current_settings()
     return loading(settings.index, settings.checkpoint)

@@ -100,10 +100,6 @@ def unknown_gif(gif_id: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, f"No GIF {gif_id[:12]!r} in this library.")
 
 
-def check_key(request: Request, key: str) -> None:
-    """Nothing yet: every key is welcome, and none. Configured keys are to be checked here."""
-
-
 def root_of(request: Request) -> str:
     """The absolute address of this server, without a slash at its end.
 
@@ -136,28 +132,29 @@ def built_at(searcher: Searcher) -> float:
         return 0.0
 
 
-def serving(work: Work, refuse: Refuse, key: str) -> Callable[[Request], Response]:
-    """An endpoint that answers with what `work` returns, errors as `refuse(status, sentence)`.
-
-    `key` names the parameter that has the client's key.
-    """
+def serving(work: Work, refuse: Refuse) -> Callable[[Request], Response]:
+    """An endpoint that answers with what `work` returns, errors as `refuse(status, sentence)`."""
 
     def endpoint(request: Request) -> Response:
         try:
-            check_key(request, request.query_params.get(key, ""))
             content = work(request)
             if isinstance(content, Response):
                 return content
             return JSONResponse(content, headers=HEADERS)
         except Exception as error:
-            problem = problem_of(error)
-            status = int(problem.status)
-            if status == HTTPStatus.UNPROCESSABLE_ENTITY:  # which neither service has
-                status = int(HTTPStatus.BAD_REQUEST)
-            content = refuse(status, visible(problem.detail))
-            return JSONResponse(content, status, headers=HEADERS | dict(problem.headers))
+            return refusal(error, refuse)
 
     return endpoint
+
+
+def refusal(error: Exception, refuse: Refuse) -> Response:
+    """An error in a service's own form, `refuse(status, sentence)`."""
+    problem = problem_of(error)
+    status = int(problem.status)
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:  # which neither service has
+        status = int(HTTPStatus.BAD_REQUEST)
+    content = refuse(status, visible(problem.detail))
+    return JSONResponse(content, status, headers=HEADERS | dict(problem.headers))
 
 
 def rest_of(prefix: str, routes: Sequence[Route], refuse: Refuse) -> Route:
@@ -178,7 +175,7 @@ def rest_of(prefix: str, routes: Sequence[Route], refuse: Refuse) -> Route:
             headers={"Allow": methods},
         )
 
-    return Route(f"{prefix}/{{rest:path}}", serving(unknown, refuse, ""), methods=METHODS)
+    return Route(f"{prefix}/{{rest:path}}", serving(unknown, refuse), methods=METHODS)
 
 
 def _bad(detail: str) -> ProblemError:

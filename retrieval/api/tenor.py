@@ -117,9 +117,7 @@ def tenor_routes() -> list[Route]:
         "registershare": register_share,
         "view/{gif_id}": view,
     }
-    routes = [
-        Route(f"{PREFIX}/{name}", serving(work, refuse, "key")) for name, work in operations.items()
-    ]
+    routes = [Route(f"{PREFIX}/{name}", serving(work, refuse)) for name, work in operations.items()]
     return [*routes, rest_of(PREFIX, routes, refuse)]
 
 

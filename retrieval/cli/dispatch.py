@@ -29,6 +29,7 @@ VERBS = {
     "export": "Export a checkpoint, to search without torch and to encode faster on a CPU.",
     "publish": "Publish an index bundle or a checkpoint on the Hugging Face Hub.",
     "deploy": "Deploy the page as a Space on the Hugging Face Hub.",
+    "keys": "Create, list and revoke keys of the HTTP API.",
     "feedback": "Summarize the votes that people cast on reactions.",
 }
 

@@ -207,9 +207,10 @@ class ExportedEncoder:
         import openvino as ov
 
         graph = (self.folder / f"{tower}.xml").read_bytes()
-        weights = _weights(self.folder, self._description["weights"][tower])
         core = ov.Core()
-        model = core.read_model(graph, ov.Tensor(weights))
+        # The tensor is a copy: what it was made of has gone before the tower is compiled.
+        weights = ov.Tensor(_weights(self.folder, self._description["weights"][tower]))
+        model = core.read_model(graph, weights)
         if tower == "text":
             model.add_outputs([_pooled(model)])
         hint = "bf16" if precision == "bfloat16" else "f32"

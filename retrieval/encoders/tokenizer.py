@@ -20,6 +20,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 # Of open_clip's (OpenAI's) byte-pair tokenizer.
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+# Of a row that is trimmed. For fewer than 7 rows of a matrix OpenVINO packs weights another way,
+# and keeps both: 40 MB more with mini from the first short message on.
+MIN_WIDTH = 8
 CLEANINGS = ("whitespace", "lower", "canonicalize")  # the names of open_clip's
 
 _SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
@@ -92,7 +95,7 @@ class Tokens:
             rows.append(ids)
         width = settings.context_length
         if settings.trim:
-            width = max(1, *map(len, rows)) if rows else 1
+            width = min(width, max(MIN_WIDTH, *map(len, rows)) if rows else MIN_WIDTH)
         tokens = np.full((len(rows), width), settings.pad_id, np.int64)
         for row, ids in zip(tokens, rows, strict=True):
             row[: len(ids)] = ids

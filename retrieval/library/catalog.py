@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retrieval.library.parquet import read_columns
 from retrieval.media import PictureText
 
 UNKNOWN_LICENSE = "unknown"
@@ -209,7 +210,7 @@ def read_catalog(path: Path) -> Catalog:
         if version not in _read:
             there = pq.read_schema(path).names
             columns = [name for name in SCHEMA.names if name != "texts" or name in there]
-            rows = pq.read_table(path, columns=columns).to_pylist()
+            rows = read_columns(path, columns).to_pylist()
             _read[version] = Catalog(map(_record_of, rows))
             while len(_read) > MAX_CACHED:
                 _read.popitem(last=False)

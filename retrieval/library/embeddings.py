@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retrieval.library.parquet import as_numpy, read_columns
+
 ROWS_PER_SHARD = 65_536  # 128 MB of 512 float32
 OPEN_SHARDS = 4
 GIFS_AT_ONCE = 4_096  # whose frames become float32 together: 64 MB of 8 frames of 512
@@ -115,7 +117,7 @@ def write_shard(gifs: Iterable[GifFrames], dim: int, path: Path) -> None:
 
 def read_shard(path: Path) -> FrameEmbeddings:
     """Return one shard's rows, without the GIFs that they belong to."""
-    table = pq.read_table(path, columns=list(SCHEMA_NAMES[1:]))
+    table = read_columns(path, SCHEMA_NAMES[1:])
     return _rows_of(table, np.zeros(len(table), np.int32))
 
 
@@ -135,7 +137,7 @@ def read_embeddings(
     columns = SCHEMA_NAMES if vectors is None else SCHEMA_NAMES[:3]
     tables = [
         # ids as a dictionary: a row costs 4 bytes, not 64
-        pq.read_table(path, columns=list(columns), read_dictionary=["gif_id"])
+        read_columns(path, columns, ["gif_id"])
         for path in shards_in(folder)
     ]
     table = pa.concat_tables(tables)
@@ -151,9 +153,8 @@ def _rows_of(
     table: pa.Table, gif_numbers: np.ndarray, vectors: np.ndarray | None = None
 ) -> FrameEmbeddings:
     if vectors is None:
-        flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        vectors = flat.reshape(len(table), -1)
-    indices, times = (table[name].to_numpy().astype(np.int32) for name in SCHEMA_NAMES[1:3])
+        vectors = as_numpy(table["vector"].combine_chunks().flatten()).reshape(len(table), -1)
+    indices, times = (as_numpy(table[name]).astype(np.int32) for name in SCHEMA_NAMES[1:3])
     return FrameEmbeddings(gif_numbers, indices, times, vectors)
 
 
@@ -161,10 +162,9 @@ def read_frame_indices(folder: Path) -> dict[str, np.ndarray]:
     """Return the int32 indices of the embedded frames by GIF id, without reading vectors."""
     indices: dict[str, np.ndarray] = {}
     for path in shards_in(folder):
-        columns = ["gif_id", "frame_index"]
-        table = pq.read_table(path, columns=columns, read_dictionary=["gif_id"])
+        table = read_columns(path, ["gif_id", "frame_index"], ["gif_id"])
         names, starts = _runs(table)
-        parts = np.split(table["frame_index"].to_numpy().astype(np.int32), starts[1:])
+        parts = np.split(as_numpy(table["frame_index"]).astype(np.int32), starts[1:])
         indices |= dict(zip(names, parts, strict=True)) if names else {}
     return indices
 
@@ -172,9 +172,10 @@ def read_frame_indices(folder: Path) -> dict[str, np.ndarray]:
 def _runs(table: pa.Table) -> tuple[list[str], list[int]]:
     """(gif ids, the row at which each one's frames start); ids come as a dictionary."""
     column = table["gif_id"].unify_dictionaries().combine_chunks()
-    codes = np.asarray(column.indices)
+    codes = as_numpy(column.indices)
     starts = _run_starts(codes)
-    return column.dictionary.take(pa.array(codes[starts])).to_pylist(), starts.tolist()
+    names = column.dictionary.to_pylist()
+    return [names[code] for code in codes[starts].tolist()], starts.tolist()
 
 
 class ShardStore:

@@ -1,7 +1,6 @@
 """Media files: formats told by their content, decoding within bounds, encoding films."""
 
 from retrieval.media.decoders import is_silent_h264, open_media
-from retrieval.media.films import encode_film
 from retrieval.media.formats import loop_count, media_suffix
 from retrieval.media.frames import (
     DEFAULT_FRAMES,
@@ -26,7 +25,6 @@ __all__ = [
     "PictureText",
     "Stop",
     "convert_media",
-    "encode_film",
     "is_silent_h264",
     "loop_count",
     "media_suffix",

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-import av
 from PIL import Image, UnidentifiedImageError
 
 from retrieval.errors import MediaError, RetrievalError, UnavailableError, reason_of
@@ -32,6 +32,9 @@ from retrieval.media.formats import (
 )
 from retrieval.media.limits import Budget, Limits, check
 from retrieval.media.pictures import AS_IT_IS, Look, from_frame, from_picture
+
+if TYPE_CHECKING:
+    import av
 
 # What the first bytes are → ffmpeg's name of the one demuxer that may read them.
 DEMUXERS = {".gif": "gif", ".apng": "apng", ".mp4": "mov", ".webm": "matroska"}
@@ -153,6 +156,8 @@ def _open_container(
     if demuxer == "gif":
         # ffmpeg would decode some frames, 8 ms at 480 × 270, to learn what its header says
         options["probesize"] = "32"
+    import av  # 15 MB that a server needs once it decodes
+
     return av.open(io.BytesIO(data), "r", format=demuxer, options=options)
 
 

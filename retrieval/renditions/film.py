@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from PIL import Image
 
 from retrieval.errors import StoppedError
-from retrieval.media import Stop, encode_film
+from retrieval.media import Stop
+from retrieval.media.films import encode_film
 from retrieval.renditions.frames import Frames
 
 QUALITY, WORST_QUALITY = 26, 50  # constant rate factors

@@ -20,7 +20,6 @@ from retrieval.media import (
     open_media,
     read_bytes,
 )
-from retrieval.renditions.film import encode_mp4
 from retrieval.renditions.frames import look, read_small
 from retrieval.renditions.gif import encode_gif
 from retrieval.renditions.webp import encode_still, encode_webp
@@ -81,6 +80,8 @@ def render_animation(
         return data
     frames = read_small(data, width, GAP_MS[format], limits, stop)
     if format == "mp4":
+        from retrieval.renditions.film import encode_mp4  # PyAV: 15 MB that most servers never need
+
         rendition = encode_mp4(frames, target_bytes, max_bytes, stop)
     else:
         encode = encode_gif if format == "gif" else encode_webp

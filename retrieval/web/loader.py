@@ -73,11 +73,12 @@ _lock = threading.Lock()
 _latest: dict[tuple[str, int, str], Loading] = {}  # at most one
 
 
-def loading(where: Path | str, checkpoint: str = "") -> Loading:
+def loading(where: Path | str, checkpoint: str = "", *, pictures: bool = True) -> Loading:
     """Return the loading of a bundle: started by the first call, and again if the bundle was
     rebuilt, or if loading failed more than RETRY_AFTER_S ago.
 
-    A bundle on the Hub stays at the commit that it was loaded at.
+    A bundle on the Hub stays at the commit that it was loaded at. `pictures`: the image tower
+    is loaded as well, before the first visitor sends a picture.
     """
     changed_ns = 0
     with suppress(OSError):
@@ -87,15 +88,16 @@ def loading(where: Path | str, checkpoint: str = "") -> Loading:
         known = _latest.get(key)
         if known is None or known.failed_s > RETRY_AFTER_S:
             _latest.clear()
-            known = _latest[key] = Loading(where, checkpoint)
+            known = _latest[key] = Loading(where, checkpoint, pictures=pictures)
         return known
 
 
 class Loading:
     """A searcher that is being loaded: the current step, finally the searcher or the error."""
 
-    def __init__(self, path: Path | str, checkpoint: str = ""):
+    def __init__(self, path: Path | str, checkpoint: str = "", *, pictures: bool = True):
         self.path = path  # or an address on the Hub
+        self._pictures = pictures
         self._checkpoint = checkpoint
         self.step = "loading_index"  # one of STEPS, a key of retrieval.web.translations
         self.searcher: Searcher | None = None
@@ -135,7 +137,8 @@ class Loading:
             self.searcher = searcher
             self._ended.set()
             # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
-            checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
+            if self._pictures:
+                checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
             languages_of(checkpoint.checkpoint)  # may ask the Hub for its card: not at a message
             # A full garbage collection walks the objects of torch and transformers, which
             # takes 300 ms and blocks every page: exclude them, they stay until the process ends.

@@ -26,6 +26,7 @@ class Renditions:
         self.store = store
         self._turns = Turns(at_once, waiting)
         self._jobs: SharedJobs[bytes] = SharedJobs()
+        self.n_made = 0  # renditions and stills, for the server's metrics
 
     def animation(
         self, gif_id: str, path: Path, width: int, format: str = "webp"
@@ -58,6 +59,8 @@ class Renditions:
                     turn.pass_on()
                     return stop()
 
-                return render(stop_or_pass_on)
+                made = render(stop_or_pass_on)
+            self.n_made += 1
+            return made
 
         return self._jobs.job(key, work)

@@ -1,4 +1,4 @@
-"""What the uvicorn server that Streamlit starts should do otherwise than by default."""
+"""What the uvicorn server of the page, or of the API alone, should do otherwise than by default."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 
 STOP_S = 2  # seconds for open responses when the server is stopped
+MAX_HEAD_BYTES = 1_000_000  # of a request; by default 64 kB, over which uvicorn only says "invalid"
 
 
 @asynccontextmanager
@@ -26,6 +27,7 @@ async def tune_server(app: object) -> AsyncIterator[None]:
     tuning = None
     if isinstance(server, uvicorn.Server):
         server.config.timeout_graceful_shutdown = STOP_S
+        server.config.h11_max_incomplete_event_size = MAX_HEAD_BYTES
         tuning = asyncio.create_task(_send_without_delay(server))
     yield
     if tuning:

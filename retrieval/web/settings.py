@@ -1,4 +1,4 @@
-"""Settings of the page: the defaults, and the environment variables that override them.
+"""Settings of the server: the defaults, and the environment variables that override them.
 
 docs/settings.md documents the variables.
 """
@@ -6,16 +6,20 @@ docs/settings.md documents the variables.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from retrieval.errors import SettingsError
 from retrieval.hub import is_address
-from retrieval.library import is_web_address
 from retrieval.paths import STARTER, _user_folder, user_cache
 
+KEY_MODES = ("off", "optional", "required")
+RATE_LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,4} ?)?(second|minute|hour|day)s?")
+ORIGIN = re.compile(r"https?://[^/\s?#@]+", re.I)
+ADDRESS = re.compile(r"https?://[^/\s?#@\\\"'<>]+(/[^\s?#@\\\"'<>]*)?", re.I)
 _YES_NO = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
 
@@ -31,7 +35,13 @@ class Settings:
     max_total_mb: int = 500  # total size of a visitor's uploads
     cache: Path = Path()  # folder that stores small renditions of GIFs
     cache_mb: int = 2000  # their total size at most
-    public_url: str = ""  # where others reach this server; "": as each request says
+    api_keys: str = "off"  # one of KEY_MODES
+    rate_limit: str = ""  # requests per time, such as "60/minute"; "": any number
+    cors: tuple[str, ...] | None = None  # origins; None: those on this machine
+    metrics: bool = False  # whether /metrics answers
+    public_url: str = ""  # of the server's root, where it differs from what requests say
+    slack_signing_secret: str = field(default="", repr=False)  # "": no slash command for Slack
+    mattermost_token: str = field(default="", repr=False)  # "": none for Mattermost
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -46,25 +56,60 @@ class Settings:
                 raise _invalid(name, text, "a whole number, 1 or more")
             return int(text)
 
-        feedback = value_of("FEEDBACK").lower() or "off"
-        if feedback not in _YES_NO:
-            raise _invalid("FEEDBACK", feedback, "on or off")
-        public_url = value_of("PUBLIC_URL").rstrip("/")
-        if public_url and not _is_root(public_url):
-            expected = "the address of this server, such as https://gifs.example.org"
-            raise _invalid("PUBLIC_URL", public_url, expected)
+        def switch(name: str) -> bool:
+            text = value_of(name).lower() or "off"
+            if text not in _YES_NO:
+                raise _invalid(name, text, "on or off")
+            return _YES_NO[text]
+
+        api_keys = value_of("API_KEYS").lower() or "off"
+        if api_keys not in KEY_MODES:
+            raise _invalid("API_KEYS", api_keys, f"one of {', '.join(KEY_MODES)}")
         index, data, cached = value_of("INDEX"), value_of("DATA"), value_of("CACHE")
         return cls(
             index=(index if is_address(index) else Path(index)) if index else cls.index,
             checkpoint=value_of("CHECKPOINT"),
-            feedback=_YES_NO[feedback],
+            feedback=switch("FEEDBACK"),
             data=Path(data) if data else _user_folder("DATA", ".local/share"),
             max_files=number("MAX_FILES", cls.max_files),
             max_total_mb=number("MAX_TOTAL_MB", cls.max_total_mb),
             cache=Path(cached) if cached else user_cache(),
             cache_mb=number("CACHE_MB", cls.cache_mb),
-            public_url=public_url,
+            api_keys=api_keys,
+            rate_limit=_rate_limit(value_of("RATE_LIMIT")),
+            cors=_origins(value_of("CORS")),
+            metrics=switch("METRICS"),
+            public_url=_public_url(value_of("PUBLIC_URL")),
+            slack_signing_secret=value_of("SLACK_SIGNING_SECRET"),
+            mattermost_token=value_of("MATTERMOST_TOKEN"),
         )
+
+
+def _rate_limit(text: str) -> str:
+    text = text.lower()
+    if text and text != "off" and not RATE_LIMIT.fullmatch(text):
+        raise _invalid("RATE_LIMIT", text, "requests per time, such as 60/minute, or off")
+    return "" if text == "off" else text
+
+
+def _origins(text: str) -> tuple[str, ...] | None:
+    if not text:
+        return None
+    if text.lower() == "off":
+        return ()
+    origins = tuple(origin.strip() for origin in text.split(","))
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise _invalid("CORS", origin, "origins such as https://chat.example.org, * or off")
+    return origins
+
+
+def _public_url(text: str) -> str:
+    if text and not ADDRESS.fullmatch(text):
+        raise _invalid(
+            "PUBLIC_URL", text, "the address of this server, such as https://gifs.example.org"
+        )
+    return text.rstrip("/")
 
 
 @cache
@@ -75,10 +120,6 @@ def current_settings() -> Settings:
     value raises SettingsError at every call.
     """
     return Settings.read()
-
-
-def _is_root(address: str) -> bool:
-    return is_web_address(address) and not set(address) & set(" ?#\\\"'<>@")
 
 
 def _invalid(name: str, value: str, expected: str) -> SettingsError:

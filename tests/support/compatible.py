@@ -16,9 +16,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from retrieval.api import api_routes, giphy_routes, tenor_routes
+from retrieval.api import Service
 from retrieval.encoders import load_encoder
-from retrieval.web.media_routes import media_routes
 from tests.support.api import loaded
 from tests.support.synthetic_bundle import write_synthetic_bundle
 
@@ -43,8 +42,7 @@ ESCAPES = (
 
 def compatible_client() -> TestClient:
     """A client of all routes, when the library that REACTION_INDEX names is loaded."""
-    routes = [*media_routes(), *api_routes(), *giphy_routes(), *tenor_routes()]
-    return loaded(TestClient(Starlette(routes=routes), follow_redirects=False))
+    return loaded(TestClient(Starlette(routes=Service().routes), follow_redirects=False))
 
 
 def raw_get(client: TestClient, target: str) -> tuple[int, Any]:

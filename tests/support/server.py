@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from retrieval.paths import ROOT
 
@@ -51,28 +52,61 @@ def serving(
 
     `environment` is added to this process's own; `app` is another app to run.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
+    with _running(command, port, "/_stcore/health", timeout_s, environment) as server:
+        yield server
+
+
+@contextmanager
+def serving_api(
+    environment: Mapping[str, str] | None = None,
+    *,
+    wait_for: str = "/api/v1/health",
+    log: IO[bytes] | None = None,
+    timeout_s: float = 60,
+) -> Iterator[Server]:
+    """The same for `reaction-search serve --api-only`; `log` takes what it prints."""
+    port = _free_port()
+    command = [sys.executable, "-m", "retrieval.cli", "serve", "--api-only", "--port", str(port)]
+    with _running(command, port, wait_for, timeout_s, environment, log) as server:
+        yield server
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(
+    command: list[str],
+    port: int,
+    path: str,
+    timeout_s: float,
+    environment: Mapping[str, str] | None,
+    log: IO[bytes] | None = None,
+) -> Iterator[Server]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
-    server = Server(port, subprocess.Popen(command, cwd=ROOT, env=environment))
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    server = Server(port, process)
     try:
         deadline = time.monotonic() + timeout_s
-        while not _is_healthy(server.address):
+        while not _answers(f"{server.address}{path}"):
             if server.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server on port {port} did not start")
-            time.sleep(0.05)
+            time.sleep(0.02)
         yield server
     finally:
         server.process.terminate()
         server.process.wait(20)
 
 
-def _is_healthy(address: str) -> bool:
+def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+        with urllib.request.urlopen(address, timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
