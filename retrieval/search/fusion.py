@@ -226,7 +226,7 @@ class Fusion:
         texts = np.full(len(gifs), -1, np.int64)
         if "frames" in signals:
             mean, covariance = self._signals.frames[0], self._signals.frames[1:]
-            variance = np.einsum("i,ij,j->", query.vector, covariance, query.vector)  # no threads
+            variance = query.vector @ np.einsum("ij,j->i", covariance, query.vector)
             deviation = np.sqrt(max(float(variance), 1e-12))
             found = self._ranker.scores_of(query.vector, gifs)
             scores["frames"] = (found - query.vector @ mean) / deviation

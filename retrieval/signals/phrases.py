@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 FILE = "texts.sqlite"
 MAX_WORDS = 24  # of a message that are looked up
 MAX_RARE, MAX_GIFS = 6, 1_000  # words that are searched for, and how many GIFs may have each
+MAX_IDLE = 4  # connections that are kept open
 LONG = 8  # trigrams of a text that a message may contain as a part
 CONTAINED = 0.9  # how alike the two are then
 _WORD = re.compile(r"[\w']+")
@@ -23,18 +25,32 @@ _NO_LETTER = re.compile(r"[\W_]+")
 
 
 class Phrases:
-    """The full-text index of a bundle, opened read-only; safe to share between threads."""
+    """The full-text index of a bundle, opened read-only; safe to share between threads.
+
+    Connections are kept open: opening one and reading its first pages takes as long as a look-up.
+    """
 
     def __init__(self, file: Path):
         self._uri = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+        self._idle: list[sqlite3.Connection] = []
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._uri, uri=True)
+        try:
+            db = self._idle.pop()
+        except IndexError:  # each is in one thread at a time
+            db = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
         try:
             yield db
         finally:
-            db.close()
+            if len(self._idle) < MAX_IDLE:
+                self._idle.append(db)
+            else:
+                db.close()
+
+    def __del__(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def containing(self, phrase: str) -> np.ndarray:
         """Return the GIFs whose name or words contain a phrase, word by word, ascending."""
@@ -114,6 +130,7 @@ def _likeness(own: frozenset[str], other: frozenset[str]) -> float:
     return max(2 * both / max(1, len(own) + len(other)), contained)
 
 
+@lru_cache(maxsize=4_096)  # of names and words, which are compared again and again: 2 kB each
 def _trigrams(text: str) -> frozenset[str]:
     letters = _NO_LETTER.sub("", text.lower())
     return frozenset(letters[i : i + 3] for i in range(max(1, len(letters) - 2)))

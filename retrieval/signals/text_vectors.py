@@ -62,7 +62,7 @@ class TextVectors:
             owners, at = np.unique(owner[order], return_index=True)
             scores[owners] = found[order][at]
             best[owners] = rows[order][at]
-        variance = np.einsum("i,ij,j->", query, self.covariance, query)  # no threads for a query
+        variance = query @ np.einsum("ij,j->i", self.covariance, query)  # no threads for a query
         deviation = np.sqrt(max(float(variance), 1e-12))
         return (scores - query @ self.mean) / np.float32(deviation), best
 
