@@ -35,6 +35,7 @@ class RenditionFacts:
     size_bytes: int = 0
 
 
+@lru_cache(maxsize=10_000)
 def fitted(width: int, original: RenditionFacts) -> RenditionFacts:
     """What a picture becomes that is made at most `width` pixels wide.
 
