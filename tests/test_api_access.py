@@ -251,7 +251,7 @@ BAD: list[tuple[str, dict[str, object], int, str]] = [
     ("gifs/unknown", {}, 404, "No GIF unknown"),
     ("gifs/..%2f..%2fetc%2fpasswd", {}, 404, "No operation"),
     ("%2e%2e/%2e%2e/etc/passwd", {}, 404, ""),
-    ("gifs/%00", {}, 404, "No GIF"),
+    ("gifs/%00", {}, 404, "No operation"),
     ("duplicates", {"limit": "-1"}, 422, "limit"),
     *((name, {"limit": LONG}, 414, "expected at most") for name in ("search", "duplicates")),
     *(("search", {name: LONG}, 414, "expected at most") for name in ("q", "like", "tag", "x")),

@@ -182,6 +182,14 @@ def test_films_and_gifs_have_addresses_of_renditions(get):
     assert gif["images"]["original"]["url"] == f"{ROOT}/gif/{gif['id']}.gif"
 
 
+def test_jitsi_meet_gets_the_gif_at_the_address_that_it_makes_of_its_proxy_url(client, get):
+    gif = first(get)
+    proxy_url = f"{ROOT}/v1/"
+    last = gif["embed_url"].rpartition("/")[2]  # as getGifUrl of its GIF menu does
+    response = client.get(f"{proxy_url}gifs/id/{last}", follow_redirects=True)
+    assert response.headers["content-type"] == "image/gif"
+
+
 def test_public_address_is_the_one_that_is_set(get, monkeypatch):
     monkeypatch.setenv("REACTION_PUBLIC_URL", "https://gifs.example.org/react/")
     current_settings.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from retrieval.renditions import RenditionStore
 from retrieval.web import media_routes
 from retrieval.web.renditions import Renditions
 from retrieval.web.routes import check_frame, find_file
+from tests.support.compatible import ESCAPES
 from tests.support.server import Server, serving
 
 SECRET = b"GIF89a of the host"
@@ -174,6 +177,21 @@ def test_absurd_address_is_404_and_names_no_path(address: str, folder: Path, pat
     answer = get(f"{address}/{path}")
     assert answer.status == 404 and answer.headers["x-content-type-options"] == "nosniff"
     assert str(folder).encode() not in answer.body and b"bundle" not in answer.body
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1", "/v2", "/integrations"])
+def test_api_of_the_pages_server_answers_every_address_in_json(address: str, prefix: str):
+    """Streamlit would send its page to these addresses, or its own refusal to some."""
+    port = urlsplit(address).port
+    inside = ("", "/", "/nothing", "/../../etc/passwd", "/%2e%2e/%2e%2e/app.py", "/none/..%00.gif")
+    for path in (*inside, *(f"/none/{escape}" for escape in ESCAPES)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.putrequest("GET", prefix + path, skip_accept_encoding=True)
+        connection.endheaders()
+        response = connection.getresponse()
+        assert response.status == 404, path
+        assert "address" in response.read().decode(), path  # of our own sentence
+        connection.close()
 
 
 def test_media_type_is_that_of_the_content_and_the_answer_is_guarded(address: str, folder: Path):

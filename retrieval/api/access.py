@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval.api.keys import KeyRing
 from retrieval.api.limits import RateLimits, client_of
 from retrieval.api.problems import ProblemError, problem_response
+from retrieval.api.unknown import NOTHING
 from retrieval.errors import RetrievalError
 from retrieval.web import Settings, current_settings
 
@@ -33,6 +34,7 @@ OPEN = frozenset({f"/api/v1/{name}" for name in ("health", "ready", "openapi.jso
 OPERATIONS = (*GUARDED, "/integrations/")
 READ_BY_PAGES = (*OPERATIONS, "/gif/", "/rendition/", "/still/")  # with CORS
 MAX_PATH_BYTES, MAX_QUERY_BYTES = 2_000, 16_000
+UNSAFE = ("..", "\\", "\0")  # in a path: Streamlit would answer without a sentence
 COOKIE = "reaction_page"
 COOKIE_S = 7 * 86_400
 _secret = secrets.token_bytes(32)  # of this process
@@ -84,6 +86,8 @@ def _check(scope: Scope, path: str) -> Mapping[str, str]:
     """Headers of the answer; ProblemError if there is to be none."""
     if path.startswith(OPERATIONS):  # media have addresses of one form, and say 404 to others
         _check_length(scope)
+        if any(sign in path for sign in UNSAFE):
+            raise ProblemError(HTTPStatus.NOT_FOUND, NOTHING)
     if not path.startswith(GUARDED) or path in OPEN:
         return {}
     settings = current_settings()

@@ -97,7 +97,7 @@ def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     detail = {
-        HTTPStatus.NOT_FOUND: "Nothing is at this address. docs/http-api.md lists what there is.",
+        HTTPStatus.NOT_FOUND: "Nothing is at this address. docs/api.md lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method[:20]} is no method of this address.",
     }.get(status, str(error.detail))
     return problem_response(ProblemError(status, detail, headers=error.headers))

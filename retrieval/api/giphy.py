@@ -1,6 +1,6 @@
 """GIPHY's API over this library: below /v1, as https://developers.giphy.com/docs/api describes it.
 
-docs/http-api.md has the operations and what is different from the original.
+docs/api.md has the operations and what is different from the original.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from retrieval.api.service import (
     built_at,
     check_id,
     media_url,
-    rest_of,
     root_of,
     serving,
     unknown_gif,
 )
 from retrieval.api.terms import completions, reaction_titles, related_terms
+from retrieval.api.unknown import unknown_routes
 from retrieval.search import Result, Searcher
 from retrieval.signals import Reactions
 from retrieval.web import translate
@@ -121,6 +121,7 @@ def giphy_routes() -> list[Route]:
         "/channels/search": channels,
         "/randomid": random_id,
         "/embed/{gif_id}": embedded,
+        "/gifs/id/{gif_id}": embedded,  # where Jitsi Meet's `giphy.proxyUrl` shows a GIF from
     }
     routes = [
         Route(f"{PREFIX}/{kind}{path}", serving(_of_kind(work, kind), refuse))
@@ -129,7 +130,7 @@ def giphy_routes() -> list[Route]:
     ]
     routes += [Route(f"{PREFIX}{path}", serving(work, refuse)) for path, work in others.items()]
     pingback = Route("/v2/pingback", serving(ignore, refuse), methods=["POST"])
-    return [*routes, pingback, rest_of(PREFIX, routes, refuse)]
+    return [*routes, pingback, *unknown_routes(PREFIX, routes, lambda work: serving(work, refuse))]
 
 
 def _of_kind(work: Callable[[Request, str], Any], kind: str) -> Callable[[Request], Any]:

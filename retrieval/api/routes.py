@@ -9,12 +9,13 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
+from starlette.routing import Route
 
 from retrieval.api.answers import answer, gif_of
 from retrieval.api.categories import categories_json
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.questions import parse_language, parse_question
+from retrieval.api.unknown import unknown_routes
 from retrieval.api.visitors import Visitors
 from retrieval.api.votes import MAX_VOTE_BYTES, parse_vote
 from retrieval.errors import BundleError
@@ -88,24 +89,7 @@ def api_routes(others: Sequence[Route] = ()) -> list[Route]:
         Route(f"{API_ROUTE}/votes", receiving(vote), methods=["POST"]),
     ]
 
-    def unknown(request: Request) -> None:
-        """Say what is wrong with an address, where the server would otherwise send its page."""
-        allowed = set[str]()
-        for route in routes:
-            if route.matches(request.scope)[0] is not Match.NONE:
-                allowed |= route.methods or set()
-        if allowed:
-            methods = ", ".join(sorted(allowed))
-            raise ProblemError(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{request.method} is no method of this address; expected {methods}.",
-                headers={"Allow": methods},
-            )
-        detail = "No operation of the API is at this address. docs/http-api.md lists them."
-        raise ProblemError(HTTPStatus.NOT_FOUND, detail)
-
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return [*routes, Route("/api/{rest:path}", operation(unknown), methods=methods)]
+    return [*routes, *unknown_routes("/api", routes, operation)]
 
 
 def operation(work: Callable[[Request], Any]) -> Callable[[Request], Response]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
 
 from retrieval.api.gifs import media_of
 from retrieval.api.problems import ProblemError, problem_of
@@ -18,7 +17,6 @@ from retrieval.library import MANIFEST, Bundle
 from retrieval.search import Result, Searcher
 from retrieval.web import LANGUAGES, current_settings, visible
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HEADERS = {"Cache-Control": "no-store"}
 MAX_CHARS = 2_000  # of a parameter
 MAX_NUMBER = 2**31
@@ -155,27 +153,6 @@ def refusal(error: Exception, refuse: Refuse) -> Response:
         status = int(HTTPStatus.BAD_REQUEST)
     content = refuse(status, visible(problem.detail))
     return JSONResponse(content, status, headers=HEADERS | dict(problem.headers))
-
-
-def rest_of(prefix: str, routes: Sequence[Route], refuse: Refuse) -> Route:
-    """The route for every other address below a prefix, where Streamlit would send its page."""
-
-    def unknown(request: Request) -> None:
-        allowed = set[str]()
-        for route in routes:
-            if route.matches(request.scope)[0] is not Match.NONE:
-                allowed |= route.methods or set()
-        if not allowed:
-            detail = "No operation is at this address. docs/http-api.md lists them."
-            raise ProblemError(HTTPStatus.NOT_FOUND, detail)
-        methods = ", ".join(sorted(allowed))
-        raise ProblemError(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            f"{request.method} is no method of this address; expected {methods}.",
-            headers={"Allow": methods},
-        )
-
-    return Route(f"{prefix}/{{rest:path}}", serving(unknown, refuse), methods=METHODS)
 
 
 def _bad(detail: str) -> ProblemError:

@@ -30,7 +30,7 @@ from retrieval.api.bodies import Bodies
 from retrieval.api.chat_signatures import is_context, is_from_slack, is_token, sign_context
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.questions import Question, parse_language
-from retrieval.api.routes import current_searcher
+from retrieval.api.routes import current_searcher, operation
 from retrieval.api.slash_messages import (
     ACTIONS,
     Choice,
@@ -41,6 +41,7 @@ from retrieval.api.slash_messages import (
     slack_choice,
     slack_sent,
 )
+from retrieval.api.unknown import unknown_routes
 from retrieval.errors import QueryError
 from retrieval.renditions import WIDTHS
 from retrieval.web import current_settings, rendition_url, translate
@@ -116,10 +117,11 @@ def slash_routes(deliver: Deliver = post_json) -> list[Route]:
             return found
         return _mattermost_choice(request, found, form.get("response_url", ""), token)
 
-    return [
+    routes = [
         Route(SLACK_ROUTE, endpoint(slack), methods=["POST"]),
         Route(MATTERMOST_ROUTE, endpoint(mattermost), methods=["POST"]),
     ]
+    return [*routes, *unknown_routes("/integrations", routes, operation)]
 
 
 async def _slack_click(request: Request, payload: Mapping[str, Any], deliver: Deliver) -> None:
@@ -241,7 +243,7 @@ def _deliver(deliver: Deliver, address: str, message: Mapping[str, Any]) -> None
 
 def _configured(secret: str) -> str:
     if not secret:
-        detail = "This chat is not configured here. docs/http-api.md says how."
+        detail = "This chat is not configured here. docs/api.md says how."
         raise ProblemError(HTTPStatus.NOT_FOUND, detail)
     return secret
 

@@ -1,7 +1,7 @@
 """Tenor's API v2 over this library: below /v2, as its documentation describes it
 (https://developers.google.com/tenor/guides/endpoints).
 
-docs/http-api.md has the operations and what is different from the original.
+docs/api.md has the operations and what is different from the original.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from retrieval.api.service import (
     built_at,
     check_id,
     media_url,
-    rest_of,
     root_of,
     serving,
     unknown_gif,
 )
 from retrieval.api.tenor_json import FORMATS, result_json
 from retrieval.api.terms import completions, reaction_titles, related_terms
+from retrieval.api.unknown import unknown_routes
 from retrieval.search import Result
 from retrieval.web import translate
 
@@ -118,7 +118,7 @@ def tenor_routes() -> list[Route]:
         "view/{gif_id}": view,
     }
     routes = [Route(f"{PREFIX}/{name}", serving(work, refuse)) for name, work in operations.items()]
-    return [*routes, rest_of(PREFIX, routes, refuse)]
+    return [*routes, *unknown_routes(PREFIX, routes, lambda work: serving(work, refuse))]
 
 
 def search(request: Request) -> dict[str, Any]:
