@@ -70,6 +70,8 @@ const look = () => {
 requestAnimationFrame(look);
 """
 
+# When the answer, which is in the page's HTML, had come.
+ANSWERED = "() => performance.getEntriesByType('navigation')[0].responseEnd"
 # From the last key to all pictures of the answer that are on the screen.
 TYPED = """
 (text) => new Promise((done) => {
@@ -235,6 +237,7 @@ def measure_cost(server: Server, browser: Browser) -> None:
                 polling=20,
             )
             took_s = float(page.evaluate("() => performance.now()")) / 1000
+            answered_s = float(page.evaluate(ANSWERED)) / 1000
             page.wait_for_timeout(1000)
             facts = page.evaluate(
                 f"""() => {{
@@ -242,7 +245,9 @@ def measure_cost(server: Server, browser: Browser) -> None:
                 const sizes = new Map(performance.getEntriesByType('resource')
                     .map((entry) => [entry.name, entry.encodedBodySize]));
                 const first = images.slice(0, {TWELVE});
+                const id = (image) => new URL(image.src).pathname.split('/')[2];
                 return {{
+                    ids: first.map(id),
                     bytes: first.reduce((sum, image) => sum + (sizes.get(image.src) ?? 0), 0),
                     decoded: first.reduce((sum, i) => sum + i.naturalWidth * i.naturalHeight, 0),
                     shown: first.reduce((sum, i) => sum + i.clientWidth * i.clientHeight, 0),
@@ -251,9 +256,12 @@ def measure_cost(server: Server, browser: Browser) -> None:
                 }};
             }}"""
             )
+        gifs = [httpx.get(f"{server.address}/api/v1/gifs/{i}").json() for i in facts["ids"]]
+        originals = sum(gif["bytes"] or 0 for gif in gifs)
         print(
-            f"twelve results, {name}: {facts['bytes'] / 1e6:.2f} MB, all painted {took_s:.2f} s "
-            f"after the address was entered, decoded pixels "
+            f"twelve results, {name}: {facts['bytes'] / 1e6:.2f} MB (originals: "
+            f"{originals / 1e6:.2f} MB), all painted {took_s:.2f} s after the address was entered, "
+            f"{took_s - answered_s:.2f} s after the answer, decoded pixels "
             f"{facts['decoded'] / facts['shown']:.1f} times those shown; "
             f"{facts['requested']} pictures requested"
         )
