@@ -20,13 +20,13 @@ from starlette.routing import Route
 
 from retrieval.api import giphy, tenor
 from retrieval.api.access import GuardAccess
+from retrieval.api.compatible import refusal
 from retrieval.api.cross_origin import CrossOrigin
 from retrieval.api.library import library_routes
 from retrieval.api.metrics import CountRequests, ServerMetrics
 from retrieval.api.operations import operation_routes
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.routes import API_ROUTE, api_routes, current_loading
-from retrieval.api.service import refusal
 from retrieval.api.slash import slash_routes
 from retrieval.errors import SettingsError
 from retrieval.web import current_settings, loading, tune_server

@@ -15,6 +15,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from retrieval.api.categories import kept_examples
+from retrieval.api.compatible import (
+    MAX_NUMBER,
+    Parameters,
+    built_at,
+    check_id,
+    media_url,
+    root_of,
+    serving,
+    unknown_gif,
+)
 from retrieval.api.giphy_json import gif_json
 from retrieval.api.problems import ProblemError
 from retrieval.api.questions import Question
@@ -28,16 +38,6 @@ from retrieval.api.selection import (
     today,
     translated,
     varied,
-)
-from retrieval.api.service import (
-    MAX_NUMBER,
-    Parameters,
-    built_at,
-    check_id,
-    media_url,
-    root_of,
-    serving,
-    unknown_gif,
 )
 from retrieval.api.terms import completions, reaction_titles, related_terms
 from retrieval.api.unknown import unknown_routes

@@ -18,11 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from retrieval.api.categories import kept_examples
-from retrieval.api.forms import Forms
-from retrieval.api.questions import Question, wrong
-from retrieval.api.routes import current_searcher
-from retrieval.api.selection import MAX_SEED, Page, by_id, page_of, shuffled, today, varied
-from retrieval.api.service import (
+from retrieval.api.compatible import (
     MAX_NUMBER,
     Parameters,
     built_at,
@@ -32,6 +28,10 @@ from retrieval.api.service import (
     serving,
     unknown_gif,
 )
+from retrieval.api.forms import Forms
+from retrieval.api.questions import Question, wrong
+from retrieval.api.routes import current_searcher
+from retrieval.api.selection import MAX_SEED, Page, by_id, page_of, shuffled, today, varied
 from retrieval.api.tenor_json import FORMATS, result_json
 from retrieval.api.terms import completions, reaction_titles, related_terms
 from retrieval.api.unknown import unknown_routes
