@@ -28,6 +28,7 @@ from starlette.routing import Route
 from retrieval.api.answers import answer
 from retrieval.api.bodies import Bodies
 from retrieval.api.chat_signatures import is_context, is_from_slack, is_token, sign_context
+from retrieval.api.compatible import root_of
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.questions import Question, parse_language
 from retrieval.api.routes import current_searcher, operation
@@ -180,7 +181,7 @@ def _mattermost_choice(request: Request, choice: Choice, to: str, token: str) ->
     for action in ACTIONS:
         context = {"action": action, "to": to, **choice.state}
         contexts[action] = {**context, "signature": sign_context(token, context)}
-    click_url = f"{_root(request)}{MATTERMOST_ROUTE}?lang={language}"
+    click_url = f"{root_of(request)}{MATTERMOST_ROUTE}?lang={language}"
     return mattermost_choice(choice, language, click_url, contexts)
 
 
@@ -223,13 +224,8 @@ def _image(request: Request, gif: Mapping[str, Any]) -> str:
     if gif["is_web"]:
         return str(gif["file"])
     if gif["file"].endswith(CHAT_IMAGES):
-        return f"{_root(request)}/{gif['file']}"
-    return f"{_root(request)}{rendition_url(gif['id'], RENDITION_WIDTH)}"
-
-
-def _root(request: Request) -> str:
-    """The address of the server's root, as the chat's servers and people's clients reach it."""
-    return current_settings().public_url or str(request.base_url).rstrip("/")
+        return f"{root_of(request)}/{gif['file']}"
+    return f"{root_of(request)}{rendition_url(gif['id'], RENDITION_WIDTH, 'gif')}"
 
 
 def _deliver(deliver: Deliver, address: str, message: Mapping[str, Any]) -> None:
