@@ -8,15 +8,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.accessibility import focused, layout_shift, record_shifts
 from tests.support.browser import TIMEOUT_MS
-from tests.support.server import serving
 
 PICTURES = ".card .take img"
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 def opening(page: Page, address: str) -> Page:

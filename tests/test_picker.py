@@ -30,15 +30,13 @@ from tests.support.picker import (
     titles,
     toast,
 )
-from tests.support.server import serving
 
 MEDIA = ROOT / "index" / "starter" / "media"
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 @pytest.fixture(params=list(SIZES))

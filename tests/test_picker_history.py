@@ -27,15 +27,11 @@ from tests.support.picker import (
     titles,
     toast,
 )
-from tests.support.server import serving
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data = str(tmp_path_factory.mktemp("votes"))
-    environment = {"REACTION_FEEDBACK": "on", "REACTION_DATA": data}
-    with serving(environment=environment) as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 @pytest.fixture(params=list(SIZES))
