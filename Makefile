@@ -15,7 +15,7 @@ app: setup
 	$(BIN)/reaction-search serve --port $(PORT)
 
 test: setup-dev check
-	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadfile --cov)
+	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadfile --no-loadscope-reorder --cov)
 
 check: setup-dev
 	$(BIN)/ruff check .

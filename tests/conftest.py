@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,21 @@ from retrieval.search.searcher import Searcher
 from retrieval.web.media_routes import current_renditions
 from retrieval.web.settings import current_settings
 from tests.support.browser import chromium
+from tests.support.server import serving
+
+# Workers of pytest-xdist share the cores. With a thread for each core in each worker, and in what
+# it starts, torch's and FAISS's threads spend as long again waiting for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The files that take longest, in this order: workers get files one by one, and a long one that
+# comes last keeps one worker busy while the others have ended.
+SLOWEST = (
+    "test_space_run", "test_accessibility", "test_hub", "test_keyboard", "test_picker_history",
+    "test_exported", "test_picker", "test_scripts", "test_library_page", "test_cli",
+    "test_compat_giphy", "test_space", "test_incremental", "test_compat_tenor", "test_output",
+    "test_training", "test_evaluation_commands", "test_feedback", "test_about",
+)  # fmt: skip
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -100,6 +116,12 @@ def use_hub(endpoint: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, for `--dist loadfile --no-loadscope-reorder`."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(SLOWEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep builds' notes and renditions of GIFs out of the real home, in all processes."""
@@ -166,3 +188,11 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium, one for a module's tests."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def page_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page over the starter library, with votes: one server for all tests of a worker."""
+    data = str(tmp_path_factory.mktemp("votes"))
+    with serving(environment={"REACTION_FEEDBACK": "on", "REACTION_DATA": data}) as server:
+        yield server.address

@@ -14,6 +14,7 @@ from retrieval.cli.dispatch import EXTRAS, VERBS, verb_module, verb_parser
 from retrieval.paths import ROOT
 from tests.support.commands import FILE, reference
 from tests.support.project import requirements_of, settings
+from tests.support.shell import run_script, run_verb
 
 SHIMS = {
     "search": "search",
@@ -98,9 +99,9 @@ def test_wrong_usage_exits_with_status_2(args: list[str], expected: str):
 
 @pytest.mark.parametrize(("script", "verb"), SHIMS.items())
 def test_script_is_a_shim_of_its_verb(script: str, verb: str):
-    shim = reaction_search("--help", program=(str(ROOT / "scripts" / f"{script}.py"),))
-    assert shim.returncode == 0
-    assert shim.stdout == reaction_search(*verb.split(), "--help").stdout
+    shim = run_script(script, "--help")
+    assert shim.returncode == 0 and f"usage: reaction-search {verb}" in shim.stdout
+    assert shim.stdout == run_verb(*verb.split(), "--help").stdout
 
 
 def test_missing_package_names_the_extra_that_installs_it(
@@ -145,13 +146,13 @@ def test_serve_passes_its_options_to_streamlit_and_the_environment(
 
 def test_publish_and_deploy_print_their_files_as_json(tmp_path: Path):
     starter = ROOT / "index" / "starter"
-    done = reaction_search("publish", "bundle", starter, "me/gifs", "--dry-run", "--json")
+    done = run_verb("publish", "bundle", starter, "me/gifs", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     size_bytes = (starter / "catalog.parquet").stat().st_size
     assert printed["address"] is None and printed["files"]["catalog.parquet"] == size_bytes
 
-    done = reaction_search("deploy", "me/page", "--dry-run", tmp_path / "space", "--json")
+    done = run_verb("deploy", "me/page", "--dry-run", tmp_path / "space", "--json")
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert printed["variables"]["REACTION_INDEX"] == "/app/index/starter"
@@ -209,7 +210,7 @@ def test_wheel_searches_from_any_folder(tmp_path: Path):
     assert all(Path(result["uri"]).is_relative_to(site) for result in results)
 
     done = installed("deploy", "me/page", "--dry-run", tmp_path / "space", "--json")
-    here = reaction_search("deploy", "me/page", "--dry-run", tmp_path / "here", "--json")
+    here = run_verb("deploy", "me/page", "--dry-run", tmp_path / "here", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads(here.stdout)
     shipped = site / "retrieval" / "shipped"

@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -13,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from retrieval.encoders import export
 from retrieval.encoders.export import export_encoder
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.open_clip import OpenClipEncoder
@@ -36,7 +39,24 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def traced() -> Iterator[None]:
+    """Trace each checkpoint once: it takes seconds, and the same weights give the same graphs."""
+    graphs: dict[tuple[str, bool], dict[str, Any]] = {}
+    convert = export._convert
+
+    def convert_once(encoder: OpenClipEncoder, *, trim: bool) -> dict[str, Any]:
+        key = (encoder.fingerprint, trim)
+        if key not in graphs:
+            graphs[key] = convert(encoder, trim=trim)
+        return {tower: graph.clone() for tower, graph in graphs[key].items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_convert", convert_once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny(traced: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with open_clip's own towers and byte-pair tokenizer, random weights."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "open_clip_config.json").write_text(json.dumps(TINY))

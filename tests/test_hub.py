@@ -46,6 +46,7 @@ from retrieval.publishing.uploads import Publication, bundle_files, checkpoint_f
 from retrieval.search.searcher import Searcher
 from retrieval.web.routes import find_file, media_file
 from tests.support.api import api_client, loaded, search
+from tests.support.shell import run_script
 
 HERE = "hf://datasets/me/gifs"
 
@@ -64,13 +65,6 @@ def publish(bundle: Bundle | Path, repo_id: str = "me/gifs", **options: bool) ->
     path = bundle.path if isinstance(bundle, Bundle) else bundle
     made = bundle_files(path, repo_id)
     return upload(repo_id, "dataset", made.files, message="a bundle", **options)
-
-
-def script(name: str, *args: object, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, args)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, cwd=ROOT, env={**os.environ, **env}
-    )
 
 
 def answers(bundle: Bundle) -> list[tuple]:
@@ -96,16 +90,16 @@ def test_what_was_published_opens_with_the_same_results_bit_for_bit(hub: HubStan
 
 
 def test_the_shipped_index_answers_from_the_hub_as_from_here(hub: HubStandIn):
-    done = script("publish_index", STARTER, "me/starter", "--dry-run")
+    done = run_script("publish_index", STARTER, "me/starter", "--dry-run")
     assert done.returncode == 0 and not done.stderr
     assert re.search(r"^media +269 +\d+\.\d\d  LICENSE\.txt, ", done.stdout, re.MULTILINE)
     assert "nothing was sent" in done.stdout and not hub.repositories
-    done = script("publish_index", STARTER, "me/starter", "--private")
+    done = run_script("publish_index", STARTER, "me/starter", "--private")
     assert done.returncode == 0 and done.stdout.endswith("/datasets/me/starter\n"), done.stderr
     assert hub.repository("dataset", "me/starter").private
     question = ("I got the job 🎉", "--json", "-k", 5)
     there, here = (
-        json.loads(script("search", *question, *index).stdout)
+        json.loads(run_script("search", *question, *index).stdout)
         for index in (("--index", "hf://datasets/me/starter"), ())
     )
     assert [r.pop("uri") for r in there] != [r.pop("uri") for r in here]
@@ -300,7 +294,9 @@ def test_private_does_not_go_into_what_is_public(hub: HubStandIn, local: Bundle)
 
 
 def test_a_script_says_it_in_one_line_and_without_a_traceback(hub: HubStandIn):
-    done = script("search", "hi", "--index", "hf://datasets/me/none")
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "hi"]
+    command += ["--index", "hf://datasets/me/none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("Error: There is no data set me/none") and (
         done.stderr.count("\n") == 1
@@ -750,12 +746,12 @@ def test_a_space_is_deployed_in_one_commit_and_again_with_another_bundle(
     build_index(library, tmp_path / "mine", local_dir, copy_media=True)
     facts = []
     for bundle in (tmp_path / "mine", HERE):
-        done = script("deploy_space", "me/page", "--bundle", bundle)
+        done = run_script("deploy_space", "me/page", "--bundle", bundle)
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith(f"{hub.endpoint}/spaces/me/page\n")
         space = hub.repository("space", "me/page")
         dry = tmp_path / f"dry-{len(facts)}"
-        done = script("deploy_space", "me/page", "--bundle", bundle, "--dry-run", dry)
+        done = run_script("deploy_space", "me/page", "--bundle", bundle, "--dry-run", dry)
         assert done.returncode == 0, done.stderr
         written = {p.relative_to(dry).as_posix(): p for p in dry.rglob("*") if p.is_file()}
         assert space.files.keys() == written.keys() | {".gitattributes"}
@@ -773,7 +769,8 @@ def test_a_space_is_deployed_in_one_commit_and_again_with_another_bundle(
     assert space.messages == ["initial commit", "Serve mine", f"Serve {HERE}"]
     assert (space.sdk, front["sdk"]) == ("docker", "docker")
     before = dict(hub.repositories)
-    done = script("deploy_space", "me/new", "--model", "hf-hub:me/tiny")  # the starter, with that
+    # the starter, with that checkpoint
+    done = run_script("deploy_space", "me/new", "--model", "hf-hub:me/tiny")
     assert done.returncode == 1 and "is another checkpoint" in done.stderr
     assert hub.repositories == before
 

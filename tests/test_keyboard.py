@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.accessibility import focused, layout_shift, record_shifts
 from tests.support.browser import TIMEOUT_MS
-from tests.support.server import serving
 
 PICTURES = ".card .take img"
+# Chromium decodes moving pictures in software; what tests neither motion nor layout does without.
+STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 def opening(page: Page, address: str) -> Page:
@@ -30,7 +31,7 @@ def opening(page: Page, address: str) -> Page:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, **STILL)
     yield opening(page, address)
     page.close()
 
@@ -38,7 +39,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 @pytest.fixture
 def phone(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, **STILL
     )
     yield opening(context.new_page(), address)
     context.close()

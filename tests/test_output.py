@@ -20,8 +20,7 @@ from retrieval.library.manifest import MANIFEST, owned_files, read_manifest
 from retrieval.library.writer import BundleWriter
 from retrieval.output import MARKER, StagedFolder, _exchange, require_empty, resolve_output
 from retrieval.paths import ROOT
-
-SCRIPTS = ROOT / "scripts"
+from tests.support.shell import run_script
 
 
 def content_of(folder: Path) -> dict[str, bytes | str]:
@@ -35,17 +34,15 @@ def content_of(folder: Path) -> dict[str, bytes | str]:
     return found
 
 
-def run_script(name: str, *args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    program = name.split() if name.startswith("-m ") else [str(SCRIPTS / name)]
-    command = [sys.executable, *program, *map(str, args)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+def run_module(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", name, *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def test_build_into_its_own_source_is_refused_and_keeps_every_file(tmp_path: Path, library: Path):
     (library / "notes.txt").write_text("mine")
     before = content_of(tmp_path)
-    done = run_script("build_index.py", library, "--out", library)
+    done = run_script("build_index", library, "--out", library)
     assert done.returncode == 1 and "is the source itself" in done.stderr
     assert "Traceback" not in done.stderr
     assert content_of(tmp_path) == before
@@ -339,7 +336,7 @@ def test_export_refuses_a_folder_of_other_files(tmp_path: Path):
     (tmp_path / "weights.safetensors").touch()
     with pytest.raises(OutputError, match="is not an export"):
         check_export_output(tmp_path)
-    done = run_script("export_encoder.py", "--out", tmp_path)
+    done = run_script("export_encoder", "--out", tmp_path)
     assert done.returncode == 1 and "is not an export" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
@@ -347,10 +344,10 @@ def test_export_refuses_a_folder_of_other_files(tmp_path: Path):
 @pytest.mark.parametrize(
     "command",
     [
-        ("deploy_space.py", "me/reactions", "--dry-run", "OUT"),
-        ("-m tests.support.run_space", "SPACE", "--into", "OUT"),
-        ("make_starter_library.py", "--out", "OUT"),
-        ("train.py", "--out", "OUT"),
+        ("deploy_space", "me/reactions", "--dry-run", "OUT"),
+        ("tests.support.run_space", "SPACE", "--into", "OUT"),
+        ("make_starter_library", "--out", "OUT"),
+        ("train", "--out", "OUT"),
     ],
 )
 @pytest.mark.parametrize("make", [a_folder_of_other_files, a_file])
@@ -362,7 +359,8 @@ def test_other_commands_refuse_a_path_that_holds_other_files(
     make(tmp_path / "out")
     before = content_of(tmp_path)
     words = [{"OUT": tmp_path / "out", "SPACE": ROOT / "space"}.get(w, w) for w in command]
-    done = run_script(words[0], *words[1:])
+    run = run_module if words[0].startswith("tests.") else run_script
+    done = run(words[0], *words[1:])
     assert done.returncode == 1 and done.stderr.startswith("Error: "), done.stderr
     assert content_of(tmp_path) == before
 
@@ -375,7 +373,7 @@ def test_report_overwrites_reports_alone(tmp_path: Path, library: Path):
         check_report(tmp_path)
     for _ in range(2):
         out, report = tmp_path / "b", tmp_path / "report.html"
-        done = run_script("build_index.py", library, "--out", out, "--report", report)
+        done = run_script("build_index", library, "--out", out, "--report", report)
         assert done.returncode == 0, done.stderr
     assert "build report</title>" in report.read_text()
 

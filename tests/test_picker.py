@@ -30,15 +30,13 @@ from tests.support.picker import (
     titles,
     toast,
 )
-from tests.support.server import serving
 
 MEDIA = ROOT / "index" / "starter" / "media"
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 @pytest.fixture(params=list(SIZES))
@@ -61,7 +59,7 @@ def desktop(browser: Browser, address: str) -> Iterator[Page]:
 def test_page_opens_with_gifs_and_the_message_is_replaced_by_typing(
     browser: Browser, address: str, size: tuple[int, int], first_y: int, whole: int
 ):
-    with picker(browser, address, size) as page:
+    with picker(browser, address, size, reduced_motion="no-preference") as page:
         boxes = [card.bounding_box() for card in in_place(page).locator(".card").all()]
         shown = [b for b in boxes if b and b["y"] + b["height"] <= size[1]]
         assert min(b["y"] for b in shown) <= first_y and len(shown) >= whole

@@ -35,10 +35,9 @@ THREE = [MEDIA / f"{name}.gif" for name in ("party-popper", "nauseated-face", "r
 HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as server:
-        yield server.address
+@pytest.fixture
+def address(page_address: str) -> str:
+    return page_address
 
 
 @pytest.fixture(params=list(SIZES))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_exported import tiny  # noqa: F401
+from test_exported import tiny, traced  # noqa: F401
 
 from retrieval.encoders import precision
 from retrieval.encoders.load import load_encoder

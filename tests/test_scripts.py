@@ -1,4 +1,7 @@
-"""The commands, run as a person runs them: on the shipped index, with its checkpoint."""
+"""The commands, as a person runs them: on the shipped index, with its checkpoint.
+
+A build and searches are processes of their own; the rest, which is about what is said, runs here.
+"""
 
 import json
 import shutil
@@ -10,6 +13,7 @@ import pytest
 from conftest import save_gif
 
 from retrieval.paths import ROOT, STARTER
+from tests.support.shell import run_script
 
 
 def run(script: str, *args: object) -> subprocess.CompletedProcess[str]:
@@ -64,7 +68,7 @@ def test_a_folder_is_indexed_and_searched_with_a_picture(tmp_path: Path):
 def test_report_that_cannot_be_written_leaves_the_index_and_the_printed_report(tmp_path: Path):
     save_gif(tmp_path / "gifs" / "red.gif", [(255, 0, 0)])
     out = tmp_path / "bundle"
-    done = run("build_index", tmp_path / "gifs", "--out", out, "--report", "/dev/full")
+    done = run_script("build_index", tmp_path / "gifs", "--out", out, "--report", "/dev/full")
     assert done.returncode == 1 and "1 GIFs with 1 frames" in done.stdout
     assert "Error: The report cannot be written to /dev/full: No space left" in done.stderr
     assert "Traceback" not in done.stderr and (out / "manifest.json").is_file()
@@ -110,7 +114,7 @@ def truncated_index(folder: Path) -> Path:
     ],
 )
 def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expected: str):
-    done = run(*args(tmp_path))
+    done = run_script(*args(tmp_path))
     assert done.returncode == 1 and done.stdout == ""
     lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(lines) == 1 and expected in lines[0]
@@ -124,7 +128,7 @@ def test_bad_input_gets_one_sentence_and_no_traceback(tmp_path: Path, args, expe
      "feedback"],
 )  # fmt: skip
 def test_every_script_explains_itself(script: str):
-    done = run(script, "--help")
+    done = run_script(script, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout and "default" in done.stdout
 
 

@@ -24,6 +24,7 @@ from retrieval.paths import ROOT, STARTER
 from retrieval.publishing.space import HUB_MODELS, TOP_FILES, WORKDIR, assemble, write
 from tests.support.dockerfile import parse
 from tests.support.project import requirements_of
+from tests.support.shell import run_script
 
 ON_HUB = "hf://datasets/me/reactions@v1"
 MINI = ROOT / "retrieval" / "checkpoints" / "mini"
@@ -309,12 +310,8 @@ def test_what_looks_like_a_secret_never_goes_up(name: str, content: str, tmp_pat
 
 
 def test_the_script_shows_what_goes_up_and_writes_it(tmp_path: Path, starter):
-    def deploy(*args: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / "scripts" / "deploy_space.py"), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
-
     folder = tmp_path / "space"
-    done = deploy("me/reactions", "--dry-run", folder)
+    done = run_script("deploy_space", "me/reactions", "--dry-run", folder)
     assert done.returncode == 0, done.stderr
     written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert written == set(starter.files)
@@ -329,6 +326,6 @@ def test_the_script_shows_what_goes_up_and_writes_it(tmp_path: Path, starter):
         (["me/reactions", "--bundle", tmp_path / "none"], "No index at"),
         (["me/reactions", "--model", "x"], "needs the checkpoint x, which is not exported"),
     ):
-        done = deploy(*args)
+        done = run_script("deploy_space", *args)
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert expected in done.stderr

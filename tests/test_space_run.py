@@ -18,7 +18,6 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from retrieval.errors import OutputError, SpaceError
 from retrieval.paths import ROOT
 from tests.support.container import Container, Image, build, children_of, running
-from tests.support.server import serving
 
 ARTIFACTS = ROOT / "artifacts"
 MEDIA = ROOT / "index" / "starter" / "media"
@@ -151,16 +150,15 @@ def test_it_serves_searches_and_uploads_in_a_frame_of_another_site(image: Image,
     assert container.process.poll() is not None and not server.exists()
 
 
-def test_streamlits_protection_is_on_in_a_space_as_elsewhere(image: Image):
-    def has_cookie(port: int) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+def test_streamlits_protection_is_on_in_a_space_as_elsewhere(image: Image, page_address: str):
+    def has_cookie(address: str) -> bool:
+        with urllib.request.urlopen(f"{address}/_stcore/health") as answer:
             return "_streamlit_xsrf=" in (answer.headers["Set-Cookie"] or "")
 
-    with serving() as server:
-        assert has_cookie(server.port)
+    assert has_cookie(page_address)
     port = free_port()
     with running(image, {"STREAMLIT_SERVER_PORT": str(port)}):
-        assert has_cookie(port)
+        assert has_cookie(f"http://127.0.0.1:{port}")
 
 
 def write_context(folder: Path, dockerfile: str) -> Path:

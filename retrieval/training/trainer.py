@@ -116,6 +116,13 @@ class Corpus:
 KIND_SHARES = {"name": 0.3, "tag": 0.2, "message": 0.5}
 
 
+def _has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16; where it is emulated, a step takes ten times
+    as long as in float32."""
+    # torch has no public function for it
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
 def learn_to_see(
     visual: nn.Module, text_proj: nn.Module, corpus: Corpus, settings: Settings, report: Report
 ) -> nn.Module:
@@ -140,12 +147,13 @@ def learn_to_see(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=total, pct_start=min(0.3, 300 / total)
     )
+    bfloat16 = _has_bfloat16()
     step = 0
     for size, steps in settings.stages:
         for _ in range(steps):
             stills, labels = corpus.draw_pictures(settings.batch_size, generator)
             pictures = normalized(paste(stills, size, generator))
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 features = visual(pictures.to(memory_format=torch.channels_last))
             images = F.normalize(features.float())
             unit_proxies = F.normalize(proxies)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+# What a theme can break, as it changes colours alone.
+COLOURS = ("color-contrast", "link-in-text-block")
 # axe leaves out targets below 24 × 24 pixels (WCAG 2.2) unless it is asked.
-OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+OPTIONS: dict[str, Any] = {
+    "resultTypes": ["violations"],
+    "rules": {"target-size": {"enabled": True}},
+}
 
 _RECORD_SHIFTS = """
 window.layoutShifts = [];
@@ -25,13 +31,14 @@ _FOCUSED = """() => {
 }"""
 
 
-def violations(page: Page, without: Iterable[str] = ()) -> list[str]:
+def violations(page: Page, without: Iterable[str] = (), rules: Sequence[str] = ()) -> list[str]:
     """Each element that breaks a rule of axe-core, whatever its impact, with the reason.
 
-    `without` are selectors of elements that are not judged.
+    `without` are selectors of elements that are not judged; `rules` are the only ones to judge by.
     """
     context = {"exclude": [[selector] for selector in without]} if without else None
-    found = Axe().run(page, context=context, options=OPTIONS).response["violations"]
+    options = {**OPTIONS, "rules": {}, "runOnly": list(rules)} if rules else OPTIONS
+    found = Axe().run(page, context=context, options=options).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
         for rule in found

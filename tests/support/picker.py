@@ -57,9 +57,12 @@ def picker(
     """A new visitor's page at this address; a phone's if it is as small as one.
 
     `script` runs before the page's own. `alone` keeps Streamlit from starting, which takes a test
-    two seconds. A page error fails the test.
+    two seconds. Pictures stand still until they are pointed at, unless `reduced_motion` says
+    otherwise: Chromium decodes them in software, which takes half of a test's time. A page error
+    fails the test.
     """
     is_phone = size == PHONE
+    options = {"reduced_motion": "reduce", **options}
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         is_mobile=is_phone,
@@ -176,10 +179,6 @@ def focused(page: Page) -> str:
 
 def scroll(page: Page, top: int) -> None:
     page.get_by_test_id("stMain").evaluate("(main, top) => main.scrollTo(0, top)", top)
-
-
-def scrolled(page: Page) -> float:
-    return float(page.get_by_test_id("stMain").evaluate("main => main.scrollTop"))
 
 
 def deliver(page: Page, kind: str, files: Sequence[Path], media_type: str = "image/gif") -> None:
