@@ -46,6 +46,9 @@ EXTRAS = {
     "scipy": "evaluate",
     "nncf": "train",
     "resvg_py": "train",
+    "onnx": "static",
+    "onnxruntime": "static",
+    "onnxscript": "static",
 }
 
 
