@@ -38,21 +38,19 @@ class Agreement:
     image_cosine_min: float | None = None
 
     def __str__(self) -> str:
+        """Sentences, one a line."""
+        mean, least = self.message_cosine_mean, self.message_cosine_min
         lines = [
-            f"model: cosine of {self.n_messages} messages to the checkpoint's own "
-            f"{self.message_cosine_mean:.5f} on average, {self.message_cosine_min:.5f} at least; "
-            f"first {TOP_K} results the same: {self.overlap_at_10:.1%}"
+            f"Embeddings in the browser and those of the checkpoint, cosine of {self.n_messages} "
+            f"messages: {mean:.5f} on average, {least:.5f} at least.",
+            f"Of the first {TOP_K} results, {self.overlap_at_10:.1%} are the same.",
         ]
-        if self.sentence_cosine_mean is not None:
-            lines.append(
-                f"  sentences: {self.sentence_cosine_mean:.5f} on average, "
-                f"{self.sentence_cosine_min:.5f} at least"
-            )
-        if self.image_cosine_mean is not None:
-            lines.append(
-                f"  {self.n_pictures} pictures: {self.image_cosine_mean:.5f} on average, "
-                f"{self.image_cosine_min:.5f} at least"
-            )
+        for what, mean, least in (
+            ("their sentences", self.sentence_cosine_mean, self.sentence_cosine_min),
+            (f"{self.n_pictures} pictures", self.image_cosine_mean, self.image_cosine_min),
+        ):
+            if mean is not None and least is not None:
+                lines.append(f"Cosine of {what}: {mean:.5f} on average, {least:.5f} at least.")
         return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from io import StringIO
@@ -26,6 +27,7 @@ from retrieval.errors import CheckpointError
 from retrieval.hub import sha256_of
 from retrieval.search import Searcher
 from retrieval.site.agreement import Agreement, measure_agreement
+from retrieval.web.advice import visible_label
 
 if TYPE_CHECKING:
     from retrieval.encoders.open_clip import OpenClipEncoder
@@ -50,9 +52,12 @@ def check_text_tower(checkpoint: Checkpoint) -> None:
         _check_size(checkpoint, counts["text"])
 
 
-def write_model(searcher: Searcher, folder: Path) -> Agreement:
+def write_model(
+    searcher: Searcher, folder: Path, vendor: Mapping[str, Any] | None = None
+) -> Agreement:
     """Write the towers of a searcher's checkpoint into a folder, and how well they agree with it.
 
+    `vendor` describes what runs them (retrieval.site.vendor), for the engine.
     CheckpointError if they are too large, cannot be exported, or are another checkpoint's.
     """
     from retrieval.encoders.open_clip import OpenClipEncoder
@@ -79,10 +84,11 @@ def write_model(searcher: Searcher, folder: Path) -> Agreement:
         towers["image"] = _write_image(encoder, folder)
     agreement = measure_agreement(searcher, folder, towers)
     facts = {
-        "checkpoint": checkpoint.label,
+        "checkpoint": visible_label(searcher),
         "fingerprint": encoder.fingerprint,
         "dim": encoder.dim,
         "towers": towers,
+        "vendor": vendor or {},
         "agreement": asdict(agreement),
     }
     (folder / MODEL).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
