@@ -45,12 +45,12 @@ class Agreement:
             f"messages: {mean:.5f} on average, {least:.5f} at least.",
             f"Of the first {TOP_K} results, {self.overlap_at_10:.1%} are the same.",
         ]
-        for what, mean, least in (
+        for what, average, lowest in (
             ("their sentences", self.sentence_cosine_mean, self.sentence_cosine_min),
             (f"{self.n_pictures} pictures", self.image_cosine_mean, self.image_cosine_min),
         ):
-            if mean is not None and least is not None:
-                lines.append(f"Cosine of {what}: {mean:.5f} on average, {least:.5f} at least.")
+            if average is not None and lowest is not None:
+                lines.append(f"Cosine of {what}: {average:.5f} on average, {lowest:.5f} at least.")
         return "\n".join(lines)
 
 
