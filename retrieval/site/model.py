@@ -27,6 +27,7 @@ from retrieval.errors import CheckpointError
 from retrieval.hub import sha256_of
 from retrieval.search import Searcher
 from retrieval.site.agreement import Agreement, measure_agreement
+from retrieval.site.onnx_encoder import PIXELS, SESSION, TOKENS
 from retrieval.web.advice import visible_label
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ MODEL = "model.json"
 TOKENIZER = "tokenizer.json"
 MAX_TEXT_BYTES, MAX_IMAGE_BYTES = 150_000_000, 25_000_000
 BYTES_PER_PARAMETER = 1 + 2 / 32  # int8, and a float16 scale per 32 of them
-OPSET = 18
+OPSET = 21  # the first with blocks of weights that share a scale
 # Not "embedding", which torch calls a value inside the graph.
 EMBEDDING, SENTENCE = "unit_embedding", "sentence_embedding"
 
@@ -88,6 +89,7 @@ def write_model(
         "fingerprint": encoder.fingerprint,
         "dim": encoder.dim,
         "towers": towers,
+        "session": SESSION,
         "vendor": vendor or {},
         "agreement": asdict(agreement),
     }
@@ -143,7 +145,6 @@ def _write_graph(
 
     from retrieval.encoders.export import trace_tower, translated_failures
     from retrieval.encoders.weights import quiet
-    from retrieval.site.onnx_encoder import PIXELS, TOKENS
     from retrieval.site.weights import in_eight_bits
 
     given = PIXELS if tower == "image" else TOKENS

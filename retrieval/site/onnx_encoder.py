@@ -20,6 +20,9 @@ from retrieval.encoders.tokenizer import Tokens, TokenSettings
 if TYPE_CHECKING:
     from PIL import Image
 
+# Options of onnxruntime-web's InferenceSession.create, without which the weights are turned into
+# float32 for every message (retrieval.site.weights).
+SESSION = {"extra": {"session": {"disable_quant_qdq": "1"}}}
 PIXELS, TOKENS = "pixels", "tokens"  # the inputs of the towers
 
 
@@ -38,6 +41,8 @@ class OnnxTower:
 
         options = SessionOptions()
         options.log_severity_level = 3
+        for key, value in SESSION["extra"]["session"].items():
+            options.add_session_config_entry(f"session.{key}", value)
         return InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 
     def encode(self, texts: Sequence[str], output: str) -> np.ndarray:
