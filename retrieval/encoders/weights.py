@@ -167,24 +167,20 @@ def count_parameters(checkpoint: Checkpoint) -> dict[str, int] | None:
     import torch
 
     resolved = checkpoint.resolved
-    if resolved.folder:
-        if not (resolved.folder / CONFIG).is_file():
-            return None
+    config: dict[str, Any] | None = None
+    local: dict[str, object] = {}
+    if resolved.folder and (resolved.folder / CONFIG).is_file():
         config = json.loads((resolved.folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
-        config["text_cfg"] |= _local_text_tower(resolved.folder)
+        local = _local_text_tower(resolved.folder)
     elif resolved.kind == "open_clip":
         config = open_clip.get_model_config(resolved.name)
-    else:
+    if config is None or ("hf_model_name" in config["text_cfg"] and not local):
         return None
-    if config is None:
-        return None
-    has_own_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+    config["text_cfg"] |= local
+    has_own_text = config.pop("custom_text", False) or local
     build = open_clip.CustomTextCLIP if has_own_text else open_clip.CLIP
-    try:
-        with quiet(), torch.device("meta"):
-            return parameters_of(build(**config))
-    except OSError:  # the settings of a Hugging Face text tower lie on the Hub
-        return None
+    with quiet(), torch.device("meta"):
+        return parameters_of(build(**config))
 
 
 def parameters_of(model: Any) -> dict[str, int]:

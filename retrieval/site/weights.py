@@ -1,8 +1,8 @@
 """Store the weights of an ONNX graph in eight bits, to be turned into float32 when it is loaded.
 
 Only storage is quantised. ONNX Runtime computes `DequantizeLinear` of constants once, while it
-loads the graph, if it is told to (retrieval.site.onnx_encoder.SESSION), and then computes in float32.
-Quantising activations as well (DynamicQuantizeLinear, MatMulInteger) moves embeddings too far.
+loads the graph, if it is told to (retrieval.site.onnx_encoder.SESSION), and then computes in
+float32. To quantise activations as well (DynamicQuantizeLinear) moves embeddings too far.
 Measured with mini on the first 200 test messages, top-10 lists of the search the same as before:
 activations by tensor 85 %, with a scale per column of the weights 93 %, by row 95 %; weights alone
 with a scale per column 98.0 %, per 64 weights 98.5 %, per 32 weights 98.7 %. `Cast`, `Mul` and
