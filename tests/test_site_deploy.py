@@ -192,9 +192,8 @@ def test_sizes_of_all_files_are_printed(
     said = deploy(capsys, "--static", "--bundle", bundle, "--out", tmp_path / "public")
     described = json.loads((tmp_path / "public" / "site.json").read_text())["files"]
     rows = {line.split()[0]: line.split()[-2:] for line in said.splitlines() if line.split()}
-    alone = [
-        name for name in described if name.split("/")[0] not in ("media", "rendition", "still")
-    ]
+    grouped = ("media", "rendition", "still")
+    alone = [name for name in described if name.split("/")[0] not in grouped]
     for name in alone:
         assert rows[name] == ["1", f"{described[name]['bytes'] / 1e6:.3f}"]
     assert [rows[f"{kind}/"][0] for kind in grouped] == ["3", "6", "6"]
@@ -280,15 +279,11 @@ def test_what_the_hub_would_not_take_is_refused_before_work_starts(
         raise AssertionError("work started")
 
     first = searcher.collection.records[0]
-    many = [
-        replace(first, id=hashlib.sha256(bytes([i % 256, i // 256])).hexdigest())
-        for i in range(20_100)
-    ]
+    ids = (hashlib.sha256(number.to_bytes(2, "big")).hexdigest() for number in range(20_100))
+    many = [replace(first, id=gif_id) for gif_id in ids]
     huge = Searcher(searcher.collection, searcher.encoder)
     huge.collection = replace(searcher.collection, records=Catalog(many))
     monkeypatch.setattr(assemble, "write_vendor", start)
-    with pytest.raises(
-        SpaceError, match=re.escape("would have 100,600 files; the Hub takes 100,000")
-    ):
+    with pytest.raises(SpaceError, match="would have 100,600 files; the Hub takes 100,000 at"):
         write_folder(huge, tmp_path / "public")
     assert list(tmp_path.glob("*public*")) == []

@@ -125,13 +125,14 @@ def _own_files() -> dict[str, Path | bytes]:
     # Those that every checkpoint encodes by itself; the answers are for training alone.
     texts += [p for p in _files_in(REACTION_TEXTS) if not p.name.startswith("answers_")]
     files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
-    # The page's scripts, and the package but for training; checkpoints go up as needed.
+    # The page's scripts, and the package without training and static sites; checkpoints go up
+    # as needed.
     code = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("web/texts/*.json")]
     inside = [(file.relative_to(PACKAGE), file) for file in code]
     files |= {
         f"retrieval/{name.as_posix()}": file
         for name, file in inside
-        if name.parts[0] not in ("training", "shipped")
+        if name.parts[0] not in ("training", "site", "shipped")
     }
     for folder in ("views", "frontend"):  # below frontend/ is what static sites alone need
         files |= {f"{folder}/{p.name}": p for p in _files_in(ROOT / folder, deep=False)}
