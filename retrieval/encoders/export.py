@@ -292,7 +292,8 @@ def write_tokenizer(
         )
     if settings is not None:
         ours, their = Tokens(out / file, settings), encoder.tokenize
-        if all(_are_same(ours([t]), their([t]).numpy(), settings.pad_id) for t in SAMPLE_TEXTS):
+        pad = settings.pad_id  # a trimmed row may end in more padding than theirs
+        if all(_same_but_padding(ours([t]), their([t]).numpy(), pad) for t in SAMPLE_TEXTS):
             return settings, file
     raise CheckpointError(
         f"The tokenizer of {encoder.label} ({type(theirs).__name__}) cannot be exported. The "
@@ -300,10 +301,13 @@ def write_tokenizer(
     )
 
 
-def _are_same(ours: np.ndarray, theirs: np.ndarray, pad_id: int) -> bool:
-    """Whether two rows of token numbers are the same but for padding at the end."""
-    width = theirs.shape[1]
-    return np.array_equal(ours[:, :width], theirs) and bool((ours[:, width:] == pad_id).all())
+def _same_but_padding(ours: np.ndarray, theirs: np.ndarray, pad_id: int) -> bool:
+    width = max(ours.shape[1], theirs.shape[1])
+
+    def widened(rows: np.ndarray) -> np.ndarray:
+        return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=pad_id)
+
+    return bool(np.array_equal(widened(ours), widened(theirs)))
 
 
 def _fits_half(weight: torch.Tensor) -> bool:
