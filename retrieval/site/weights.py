@@ -25,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 BLOCK = 32  # weights that share a scale; a float16 a block is 6 % more bytes
 MIN_WEIGHTS = 4_096  # of a smaller tensor little is saved
+MAX_WEIGHT = 10_000  # what is larger is a mask of attention, whose "never" is -inf or nearly
 LEVELS = 127
 
 
@@ -34,11 +35,12 @@ def in_eight_bits(model: onnx.ModelProto) -> onnx.ModelProto:
     A row of an embedding table has one scale. The graph must be of opset 21 or newer.
     """
     graph = model.graph
-    weights = {
+    constant = {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in graph.initializer
         if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= MIN_WEIGHTS
     }
+    weights = {n: values for n, values in constant.items() if np.abs(values).max() < MAX_WEIGHT}
     tables = _tables(graph) & {name for name, values in weights.items() if values.ndim == 2}
     constants = [tensor for tensor in graph.initializer if tensor.name not in weights]
     nodes: list[onnx.NodeProto] = []
