@@ -68,7 +68,8 @@ def write_vendor(folder: Path) -> dict[str, dict[str, object]]:
         # The package onnxruntime-web has no text of its licence; the Python package of the same
         # project has, and lists the third parties whose code is in both.
         python = find_spec("onnxruntime")
-        assert python is not None and python.origin is not None  # the extra `static` has it
+        if python is None or python.origin is None:
+            raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
         for name in ("LICENSE", "ThirdPartyNotices.txt"):
             target = runtime if name == "LICENSE" else folder / f"onnxruntime-web.{name}"
             shutil.copyfile(Path(python.origin).parent / name, target)
