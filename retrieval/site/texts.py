@@ -26,7 +26,7 @@ from retrieval.web import (
     translate,
 )
 
-NEEDED = ("nothing", "engine_", "reaction_")  # how the keys of the engine's texts begin
+NEEDED = ("nothing", "engine_", "loading_")  # how the keys of the engine's texts begin
 # Unicode's property Script has other names than the first words of letters' names.
 _PROPERTIES = {"CJK": "Han"}
 
