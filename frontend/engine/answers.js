@@ -92,7 +92,7 @@ function signalsFor(question, query, { collection, facts }) {
 function resultsOf(ranked, query, { offset, fold }, { collection, facts }, allowed, least) {
   const { kinds, catalog } = collection;
   const names = facts.reactions.names;
-  return ranked.gifs.slice(offset, ranked.gifs.length).map((gif, i) => {
+  return ranked.gifs.slice(offset).map((gif, i) => {
     const at = offset + i;
     const result = {
       gif,

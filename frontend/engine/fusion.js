@@ -32,7 +32,13 @@ export class Fusion {
       for (const [name, part] of Object.entries(more.parts)) (found.parts[name] ??= []).push(...part);
       if (found.gifs.length >= topK) break;
     }
-    return found;
+    const first = (numbers) => numbers.slice(0, topK);
+    return {
+      gifs: first(found.gifs),
+      scores: first(found.scores),
+      texts: first(found.texts),
+      parts: Object.fromEntries(Object.entries(found.parts).map(([name, part]) => [name, first(part)])),
+    };
   }
 
   /** Score all rows of each signal once. */
