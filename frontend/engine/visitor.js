@@ -84,7 +84,7 @@ export class Visitor {
   /** Embed a picture to ask with; returns its token. */
   async addPicture(blob, encoder) {
     const { picture_bytes } = this.facts.constants;
-    const { frames } = await this.read(blob, blob.name ?? "", encoder, picture_bytes);
+    const { frames } = await this.read(blob, "", encoder, picture_bytes);
     const picture = crypto.randomUUID();
     this.pictures.set(picture, meanOf(frames));
     return { picture };
@@ -109,13 +109,16 @@ export class Visitor {
     return { mine: token, gif: single(0, { collection: new OwnPictures([file], dim), facts }) };
   }
 
+  /** What is known of a picture; without a name the refusal says "the picture". */
   async read(blob, name, encoder, most) {
-    if (blob.size > most) throw new Refusal(413, "engine_large_picture", { name, mb: Math.round(most / 1e6) }, "too_large");
+    const key = (kind) => (name ? `engine_${kind}_file` : `engine_${kind}_picture`);
+    if (blob.size > most) throw new Refusal(413, key("large"), { name, mb: Math.round(most / 1e6) }, "too_large");
     try {
       return await encoder.encodePicture(blob);
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      throw new Refusal(422, "engine_unread_picture", { name });
+      console.warn(error);
+      throw new Refusal(422, key("unread"), { name });
     }
   }
 

@@ -1,0 +1,102 @@
+// The worker of a static site's page. Protocol, in messages:
+//
+//   page → {start: {base, lang}}, then requests {id, path, method?, body?}
+//   → {id, status, json}, the API's answers and problems
+//   → {event: "progress", loaded, total}, bytes of the model
+//   → {event: "ready", by: "names"}, then {event: "ready", by: "meaning"}
+//   → {event: "failed", text, key, values}: what did not load, in a sentence; the rest goes on. `text` is
+//     empty if not even the sentences came.
+
+import { Engine } from "./engine.js";
+import { Files } from "./files.js";
+import { Model } from "./model.js";
+import { fill } from "./texts.js";
+import { readArrays } from "./arrays.js";
+
+const PROGRESS_MS = 50; // between two messages
+
+let ready; // a promise of the engine
+
+function say(message) {
+  self.postMessage(message);
+}
+
+function progress() {
+  let last = 0;
+  return (engine) => (loaded, total) => {
+    const now = performance.now();
+    if (engine()) engine().fraction = total ? loaded / total : 0;
+    if (now - last < PROGRESS_MS && loaded < total) return;
+    last = now;
+    say({ event: "progress", loaded, total });
+  };
+}
+
+/** Open the catalogue; then, without keeping anybody waiting, all the rest. */
+async function start({ base, lang }) {
+  let engine = null;
+  const files = new Files(base, progress()(() => engine));
+  const facts = await files.json("data/data.json");
+  const arrays = async (name, isCounted = false) => {
+    const known = facts.files[name];
+    return known ? readArrays(await files.bytes(`data/${name}`, known, isCounted), known.arrays) : null;
+  };
+  const table = (name) => files.json(`data/${name}`, facts.files[name]);
+  try {
+    const [columns, kinds] = await Promise.all([table("catalog.json"), arrays("kinds.bin")]);
+    engine = new Engine(facts, columns, kinds?.kinds);
+  } catch (error) {
+    error.facts = facts;
+    throw error;
+  }
+  engine.language = lang;
+  loadRest(engine, files, arrays, table).catch((error) => {
+    engine.fail(error);
+    fail(error, engine);
+  });
+  return engine;
+}
+
+async function loadRest(engine, files, arrays, table) {
+  const names = ["frames", "names", "words", "examples"];
+  const vectors = await Promise.all(names.map((name) => arrays(`${name}.bin`)));
+  engine.setVectors(Object.fromEntries(names.map((name, i) => [name, vectors[i]])));
+  const known = engine.facts.files["reactions.bin"];
+  if (known) files.expect(known);
+  const [reactions, described, tables] = await Promise.all([
+    arrays("reactions.bin", true),
+    files.json("model/model.json"),
+    table("cleaning.json"),
+  ]);
+  const model = new Model(described, files, tables);
+  await model.load();
+  engine.setEncoder(model, reactions);
+  say({ event: "ready", by: "meaning" });
+}
+
+function fail(error, engine, lang) {
+  const { key = "engine_failed", values = { reason: error.message } } = error;
+  const texts = (engine?.facts ?? error.facts)?.texts;
+  const language = engine?.language ?? lang;
+  const text = fill(texts?.[language]?.[key] ?? "", values);
+  say({ event: "failed", text, key, values });
+}
+
+self.addEventListener("message", async ({ data }) => {
+  if (data.start) {
+    ready = start(data.start);
+    try {
+      await ready;
+      say({ event: "ready", by: "names" });
+    } catch (error) {
+      fail(error, null, data.start.lang);
+    }
+    return;
+  }
+  const { id, ...request } = data;
+  try {
+    say({ id, ...(await (await ready).request(request)) });
+  } catch (error) {
+    say({ id, status: 503, json: { type: "about:blank", status: 503, detail: error.key ?? error.message, code: "failed" } });
+  }
+});
