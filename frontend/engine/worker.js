@@ -32,8 +32,8 @@ function progress() {
   };
 }
 
-/** Open the catalogue; then, without keeping anybody waiting, all the rest. */
-async function start({ base, lang }) {
+/** Open the catalogue; returns the engine, and a function that loads the rest. */
+async function open({ base, lang }) {
   let engine = null;
   const files = new Files(base, progress()(() => engine));
   const facts = await files.json("data/data.json");
@@ -50,11 +50,13 @@ async function start({ base, lang }) {
     throw error;
   }
   engine.language = lang;
-  loadRest(engine, files, arrays, table).catch((error) => {
-    engine.fail(error);
-    fail(error, engine);
-  });
-  return engine;
+  const load = () =>
+    loadRest(engine, files, arrays, table).catch((error) => {
+      files.onProgress = () => {};
+      engine.fail(error);
+      fail(error, facts, lang);
+    });
+  return { engine, load };
 }
 
 async function loadRest(engine, files, arrays, table) {
@@ -74,29 +76,30 @@ async function loadRest(engine, files, arrays, table) {
   say({ event: "ready", by: "meaning" });
 }
 
-function fail(error, engine, lang) {
+function fail(error, facts, lang) {
   const { key = "engine_failed", values = { reason: error.message } } = error;
-  const texts = (engine?.facts ?? error.facts)?.texts;
-  const language = engine?.language ?? lang;
-  const text = fill(texts?.[language]?.[key] ?? "", values);
+  const text = fill(facts?.texts[lang]?.[key] ?? "", values);
   say({ event: "failed", text, key, values });
 }
 
-self.addEventListener("message", async ({ data }) => {
-  if (data.start) {
-    ready = start(data.start);
-    try {
-      await ready;
-      say({ event: "ready", by: "names" });
-    } catch (error) {
-      fail(error, null, data.start.lang);
-    }
-    return;
+async function start(given) {
+  const opening = open(given);
+  ready = opening.then(({ engine }) => engine);
+  try {
+    const { load } = await opening;
+    say({ event: "ready", by: "names" });
+    load();
+  } catch (error) {
+    fail(error, error.facts, given.lang);
   }
-  const { id, ...request } = data;
+}
+
+async function answer({ id, ...request }) {
   try {
     say({ id, ...(await (await ready).request(request)) });
   } catch (error) {
     say({ id, status: 503, json: { type: "about:blank", status: 503, detail: error.key ?? error.message, code: "failed" } });
   }
-});
+}
+
+self.addEventListener("message", ({ data }) => (data.start ? start(data.start) : answer(data)));
