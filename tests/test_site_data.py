@@ -69,9 +69,7 @@ def test_no_file_names_a_folder_of_this_machine(data: Path) -> None:
         assert str(ROOT) not in text and str(Path.home()) + "/" not in text
 
 
-def test_vectors_in_eight_bits_keep_cosines_to_three_digits(
-    searcher: Searcher, data: Path
-) -> None:
+def test_vectors_in_eight_bits_keep_cosines_to_three_digits(searcher: Searcher, data: Path) -> None:
     signals = signals_of(searcher.collection)
     assert signals is not None and signals.names is not None
     for name, exact in (

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,14 +17,11 @@ from retrieval.api.answers import answer
 from retrieval.api.categories import categories_json
 from retrieval.api.questions import parse_question
 from retrieval.encoders import sentence_encoder
-from retrieval.encoders.tokenizer import clean_text, spell_out
 from retrieval.evaluation import load_messages, relevant_to
 from retrieval.paths import STARTER
 from retrieval.search import Searcher, fusion
 from retrieval.site import write_data
-from retrieval.web import recognise_language
-from tests.support.site_data import write_large_site
-from tests.support.site_engine import ENGINE, EnginePage, engine_page, write_engine
+from tests.support.site_engine import EnginePage, engine_page, write_engine
 from tests.support.worded_starter import write_worded_starter
 
 N_MESSAGES = 200
@@ -84,9 +78,7 @@ def worded(
     """GIFs with words in them, ranked as a library that is too large to score all GIFs."""
     folder = tmp_path_factory.mktemp("worded")
     encoder = searcher.encoder
-    write_worded_starter(
-        searcher.collection, folder / "bundle", encoder, sentence_encoder(encoder)
-    )
+    write_worded_starter(searcher.collection, folder / "bundle", encoder, sentence_encoder(encoder))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fusion, "SCORE_ALL", 40)
         patch.setattr(fusion, "CANDIDATES", 12)
@@ -110,7 +102,9 @@ def test_engine_ranks_messages_as_the_python_search_does(starter: Pair) -> None:
     relevant = relevant_to(messages, starter.searcher.collection.records)
     number = starter.searcher.collection.records.find
     hits = [
-        np.mean([r[[number(i) for i in ids(a)[:5]]].any() for r, a in zip(relevant, of, strict=True)])
+        np.mean(
+            [r[[number(i) for i in ids(a)[:5]]].any() for r, a in zip(relevant, of, strict=True)]
+        )
         for of in (expected, found)
     ]
     assert hits[0] == pytest.approx(hits[1], abs=0.01)
@@ -165,7 +159,10 @@ def test_engine_shows_a_gif_with_the_fields_of_the_api(worded: Pair) -> None:
     for gif in expected["gifs"]:
         same = there[gif["id"]]
         assert list(same) == list(gif)
-        assert same["words"] is None or {**same["words"], "still": gif["words"]["still"]} == gif["words"]
+        assert (
+            same["words"] is None
+            or {**same["words"], "still": gif["words"]["still"]} == gif["words"]
+        )
         for name in gif.keys() - OWN_FIELDS - {"score", "shares", "reactions", "words", "rank"}:
             assert same[name] == gif[name], name
         assert same["shares"] == pytest.approx(gif["shares"], abs=0.02)
@@ -236,126 +233,3 @@ def test_categories_are_those_of_the_api(starter: Pair) -> None:
             (c["name"], c["title"], c["gif"] and c["gif"]["id"])
             for c in found["json"]["categories"]
         ] == shown
-
-
-def test_messages_are_cleaned_as_before_tokenizing(site: Path, starter: Pair) -> None:
-    texts = [m.text for m in load_messages("test")]
-    texts += ["👍🏽 nice", "🏴‍☠️ ahoy 👩‍💻", "1️⃣ x", "❤️‍🔥", "🧑‍🤝‍🧑 👨‍👩‍👧 ❤", "🐱‍🚀!", "a ‍ b"]
-    texts += ["“quoted” ‘it’", "ﬁne Ｈｅｌｌｏ　world", "a &amp;amp; b &#39;c&#x27; &eacute;", "x_y — z!"]
-    found = starter.engine.page.evaluate(
-        """async (texts) => {
-          const { cleanerOf } = await import("./engine/cleaning.js");
-          const { clean, spellOut } = cleanerOf(await (await fetch("data/cleaning.json")).json());
-          return texts.map((t) => [spellOut(t), clean(t, "lower"), clean(t, "canonicalize")]);
-        }""",
-        texts,
-    )
-    for text, (spelt, lower, canonical) in zip(texts, found, strict=True):
-        assert spelt == spell_out(text)
-        assert lower == clean_text(text, "lower")
-        assert canonical == clean_text(text, "canonicalize")
-
-
-def test_language_is_recognised_by_script(starter: Pair) -> None:
-    texts = ["축하해요!", "こんにちは 東京", "好的 谢谢", "привет", "I got the job 🎉", r"¯\_(ツ)_/¯"]
-    texts += ["ಠ_ಠ", "ok ㅋ", "שלום", "γεια σου", "สวัสดี", "नमस्ते", "مرحبا", "Ելք Ելք", ""]
-    found = starter.engine.page.evaluate("(texts) => texts.map(engine.languageOf)", texts)
-    for text, key in zip(texts, found, strict=True):
-        language = recognise_language(text)
-        assert key == (language and language.key), text
-
-
-def test_vector_instructions_give_what_plain_javascript_gives(starter: Pair) -> None:
-    far = starter.engine.page.evaluate(
-        """async () => {
-          const { Rows } = await import("./engine/arrays.js");
-          const { kernelFor } = await import("./engine/kernel.js");
-          let far = 0;
-          for (const dim of [3, 16, 100, 384, 512, 1024]) {
-            const rows = Int8Array.from({ length: 50 * dim }, (_, i) => ((i * 7919) % 255) - 127);
-            const query = Float32Array.from({ length: dim }, (_, i) => Math.sin(i) / Math.sqrt(dim / 2));
-            const scales = new Float32Array(50).fill(1 / (73 * Math.sqrt(dim)));
-            if (!kernelFor(rows, 50, dim)) return "no vectors";
-            const quick = new Rows(rows, scales, dim).scores(query, new Float32Array(50));
-            const plain = new Rows(rows, scales, dim);
-            Object.assign(plain, { kernel: null, values: rows, width: dim });
-            plain.scores(query, new Float32Array(50)).forEach((score, i) => {
-              far = Math.max(far, Math.abs(score - quick[i]));
-            });
-          }
-          return far;
-        }"""
-    )
-    assert far < 1e-4
-
-
-def test_names_answer_while_the_model_is_missing(site: Path, browser: Browser) -> None:
-    with engine_page(browser, site) as page:
-        events = page.start_worker()
-        assert events[0] == {"event": "ready", "by": "names"}
-        (failed,) = (event for event in events if event["event"] == "failed")
-        assert failed["text"] == (
-            "model.json could not be loaded (status 404). GIFs are found by name; reload the page "
-            "to search by meaning."
-        )
-        named = page.ask_worker("search?q=thumbs+up&lang=en")["json"]
-        assert named["provisional"] and named["signals"] == ["names"] and named["score"] is None
-        assert named["gifs"][0]["title"] == "thumbs up"
-        nothing = page.ask_worker("search?q=xyzzy&lang=ko")["json"]
-        assert nothing["gifs"] == [] and "모델" in nothing["empty"]
-        example = page.ask_worker("search?q=You%27re+awesome&lang=en")["json"]
-        assert "provisional" not in example  # the page's examples come understood
-        assert page.ask_worker("state?lang=en")["json"]["error"] == failed["text"]
-        like = page.ask_worker(f"search?like={named['gifs'][0]['id']}")["json"]
-        assert like["gifs"][0]["id"] == named["gifs"][0]["id"]
-
-
-def test_damaged_file_is_named(site: Path, browser: Browser, tmp_path: Path) -> None:
-    write_engine(tmp_path)
-    (tmp_path / "data").mkdir()
-    for file in (site / "data").iterdir():
-        (tmp_path / "data" / file.name).write_bytes(file.read_bytes())
-    file = tmp_path / "data" / "names.bin"
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with engine_page(browser, tmp_path) as page:
-        (failed,) = (e for e in page.start_worker() if e["event"] == "failed")
-        assert "names.bin arrived damaged" in failed["text"]
-        named = page.ask_worker("search?q=thumbs+up")["json"]["gifs"][0]
-        refused = page.ask_worker(f"search?like={named['id']}")
-        assert refused["status"] == 503 and "names.bin" in refused["json"]["detail"]
-
-
-def test_large_library_answers_at_once_in_little_memory(
-    site: Path, browser: Browser, tmp_path: Path
-) -> None:
-    """50,000 GIFs × 512 in one thread: 33 ms of processor time; 150 is what a person may feel."""
-    write_large_site(site / "data", tmp_path / "data", n=50_000, dim=512)
-    write_engine(tmp_path)
-    with engine_page(browser, tmp_path) as page:
-        page.open()
-        words = ("happy dance", "so tired 12", "no cat", "wow", "coffee time")
-        answers = page.ask([f"search?q={word}+{i}" for i in range(4) for word in words])
-        assert all(len(answered["json"]["gifs"]) == 30 for answered in answers)
-        assert median(answered["took_ms"] for answered in answers[5:]) < 150
-        assert _renderer_mb(browser) < 400
-
-
-def _renderer_mb(browser: Browser) -> float:
-    """Memory of the largest page's process that is its own (Linux)."""
-    session = browser.new_browser_cdp_session()
-    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    sizes = []
-    for process in processes:
-        status = Path(f"/proc/{process['id']}/status")
-        if process["type"] == "renderer" and status.exists():
-            (line,) = (s for s in status.read_text().splitlines() if s.startswith("RssAnon:"))
-            sizes.append(int(line.split()[1]) / 1024)
-    return max(sizes)
-
-
-def test_every_sentence_of_the_engine_is_exported(site: Path) -> None:
-    source = "".join(file.read_text(encoding="utf-8") for file in sorted(ENGINE.glob("*.js")))
-    used = set(re.findall(r'"((?:engine|nothing)\w*)"', source))
-    texts = json.loads((site / "data" / "data.json").read_text(encoding="utf-8"))["texts"]
-    for language, known in texts.items():
-        assert used - known.keys() == set(), language

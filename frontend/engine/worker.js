@@ -21,11 +21,12 @@ function say(message) {
   self.postMessage(message);
 }
 
-function progress() {
+/** A function that tells the page how much has come, now and then; `seen` gets each fraction. */
+function reporter(seen) {
   let last = 0;
-  return (engine) => (loaded, total) => {
+  return (loaded, total) => {
     const now = performance.now();
-    if (engine()) engine().fraction = total ? loaded / total : 0;
+    seen(loaded / total);
     if (now - last < PROGRESS_MS && loaded < total) return;
     last = now;
     say({ event: "progress", loaded, total });
@@ -35,7 +36,7 @@ function progress() {
 /** Open the catalogue; returns the engine, and a function that loads the rest. */
 async function open({ base, lang }) {
   let engine = null;
-  const files = new Files(base, progress()(() => engine));
+  const files = new Files(base, reporter((fraction) => engine && (engine.fraction = fraction)));
   const facts = await files.json("data/data.json");
   const arrays = async (name, isCounted = false) => {
     const known = facts.files[name];
@@ -59,20 +60,21 @@ async function open({ base, lang }) {
   return { engine, load };
 }
 
+/** Frames and texts, then the model; all of it is fetched at once. */
 async function loadRest(engine, files, arrays, table) {
   const names = ["frames", "names", "words", "examples"];
-  const vectors = await Promise.all(names.map((name) => arrays(`${name}.bin`)));
-  engine.setVectors(Object.fromEntries(names.map((name, i) => [name, vectors[i]])));
+  const vectors = Promise.all(names.map((name) => arrays(`${name}.bin`))).then((found) =>
+    engine.setVectors(Object.fromEntries(names.map((name, i) => [name, found[i]]))),
+  );
   const known = engine.facts.files["reactions.bin"];
   if (known) files.expect(known);
-  const [reactions, described, tables] = await Promise.all([
-    arrays("reactions.bin", true),
-    files.json("model/model.json"),
-    table("cleaning.json"),
-  ]);
-  const model = new Model(described, files, tables);
-  await model.load();
-  engine.setEncoder(model, reactions);
+  const model = Promise.all([files.json("model/model.json"), table("cleaning.json")]).then(async ([described, tables]) => {
+    const made = new Model(described, files, tables);
+    await made.load();
+    return made;
+  });
+  const [loaded, reactions] = await Promise.all([model, arrays("reactions.bin", true), vectors]);
+  engine.setEncoder(loaded, reactions);
   say({ event: "ready", by: "meaning" });
 }
 

@@ -84,9 +84,7 @@ def write_data(searcher: Searcher, folder: Path) -> dict[str, Any]:
 
 def _write_signals(folder: Path, signals: GifSignals) -> Mapping[str, Any]:
     files = {
-        "kinds.bin": write_arrays(
-            folder / "kinds.bin", {"kinds": signals.kinds.astype(np.float16)}
-        )
+        "kinds.bin": write_arrays(folder / "kinds.bin", {"kinds": signals.kinds.astype(np.float16)})
     }
     for name, texts in (("names", signals.names), ("words", signals.words)):
         if texts:
