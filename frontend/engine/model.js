@@ -22,6 +22,7 @@ export class Model {
   constructor(described, files, tables) {
     Object.assign(this, { towers: described.towers, vendor: { ...VENDOR, ...described.vendor }, files });
     this.cleaner = cleanerOf(tables);
+    this.minWidth = tables.min_width;
     this.texts = new Map(); // text → {embedding, sentence}
     this.hasPictures = Boolean(described.towers.image);
   }
@@ -41,12 +42,14 @@ export class Model {
     });
     this.ort = ort;
     ort.env.wasm.wasmBinary = wasm;
-    ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+    // One core stays with the page; threads need a page that is isolated from other sites.
+    const cores = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency - 1 : 1;
+    ort.env.wasm.numThreads = Math.max(1, Math.min(MOST_THREADS, cores));
     ort.env.logLevel = "error";
     const start = async (tower, [weights, tokenizer]) => ({
       ...tower,
       session: await this.session(weights),
-      tokens: new Tokens(new Tokenizer(tokenizer, {}), tower.token_settings, this.cleaner),
+      tokens: new Tokens(new Tokenizer(tokenizer, {}), { ...tower.token_settings, min_width: this.minWidth }, this.cleaner),
     });
     try {
       this.message = await start(message, parts);
@@ -91,11 +94,11 @@ export class Model {
     return found;
   }
 
-  /** What is known of a picture: {id, width, height, nFrames, durationMs, frames with vectors}. */
-  async encodePicture(blob) {
+  /** What is known of a picture by at most `nFrames` of its frames: {id, width, height, nFrames, durationMs, frames with vectors}. */
+  async encodePicture(blob, nFrames) {
     const { image } = this.towers;
     const session = (this.pictures ??= await this.session(await this.files.bytes(`${FOLDER}/${image.file}`, image)));
-    const opened = await openPicture(blob);
+    const opened = await openPicture(blob, nFrames);
     const [height, width] = image.preprocess.size;
     const frames = [];
     for (const { index, time_ms, bitmap } of opened.frames) {

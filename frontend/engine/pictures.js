@@ -1,23 +1,24 @@
 // Pictures to pixels: retrieval.encoders.preprocess on a canvas, whose resampling is the browser's own.
 
-const FRAMES = 8; // of an animation at most, evenly spread
-
-/** {width, height, nFrames, durationMs, frames: [{index, time_ms, bitmap}]}; throws for no picture. */
-export async function openPicture(blob) {
+/**
+ * {width, height, nFrames, durationMs, frames: [{index, time_ms, bitmap}]}, at most `most` frames of an
+ * animation, evenly spread. Throws for what is no picture.
+ */
+export async function openPicture(blob, most) {
   if (globalThis.ImageDecoder && blob.type && (await ImageDecoder.isTypeSupported(blob.type))) {
-    const frames = await decodeFrames(blob).catch((error) => console.warn(error));
+    const frames = await decodeFrames(blob, most).catch((error) => console.warn(error));
     if (frames) return frames;
   }
   const bitmap = await createImageBitmap(blob);
   return { width: bitmap.width, height: bitmap.height, nFrames: 1, durationMs: 0, frames: [{ index: 0, time_ms: 0, bitmap }] };
 }
 
-async function decodeFrames(blob) {
+async function decodeFrames(blob, most) {
   const decoder = new ImageDecoder({ data: await blob.arrayBuffer(), type: blob.type });
   try {
     await Promise.all([decoder.completed, decoder.tracks.ready]);
     const nFrames = decoder.tracks.selectedTrack.frameCount;
-    const n = Math.min(FRAMES, nFrames);
+    const n = Math.min(most, nFrames);
     const frames = [];
     let durationMs = 0;
     for (let i = 0; i < n; i++) {

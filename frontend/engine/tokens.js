@@ -1,9 +1,7 @@
 // Texts to token numbers, as retrieval.encoders.tokenizer does it with the same tokenizer.json.
 
-const MIN_WIDTH = 8; // of a row that is trimmed
-
 export class Tokens {
-  /** `tokenizer` is one of @huggingface/tokenizers, `settings` are TokenSettings. */
+  /** `tokenizer` is one of @huggingface/tokenizers, `settings` are TokenSettings and `min_width`. */
   constructor(tokenizer, settings, cleaner) {
     Object.assign(this, { tokenizer, settings, cleaner });
     if (settings.kind === "hf") this.findSpecial();
@@ -23,7 +21,7 @@ export class Tokens {
     const { settings } = this;
     const rows = texts.map((text) => this.idsOf(text));
     let width = settings.context_length;
-    if (settings.trim) width = Math.min(width, Math.max(MIN_WIDTH, ...rows.map((row) => row.length)));
+    if (settings.trim) width = Math.min(width, Math.max(settings.min_width, ...rows.map((row) => row.length)));
     const ids = new BigInt64Array(rows.length * width).fill(BigInt(settings.pad_id));
     rows.forEach((row, number) => row.forEach((id, i) => (ids[number * width + i] = BigInt(id))));
     if (settings.zeroed_id !== null) ids.forEach((id, i) => id === BigInt(settings.zeroed_id) && (ids[i] = 0n));

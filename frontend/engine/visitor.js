@@ -114,7 +114,7 @@ export class Visitor {
     const key = (kind) => (name ? `engine_${kind}_file` : `engine_${kind}_picture`);
     if (blob.size > most) throw new Refusal(413, key("large"), { name, mb: Math.round(most / 1e6) }, "too_large");
     try {
-      return await encoder.encodePicture(blob);
+      return await encoder.encodePicture(blob, this.facts.constants.frames_per_picture);
     } catch (error) {
       if (error instanceof Refusal) throw error;
       console.warn(error);

@@ -4,8 +4,9 @@
 //   → {id, status, json}, the API's answers and problems
 //   → {event: "progress", loaded, total}, bytes of the model
 //   → {event: "ready", by: "names"}, then {event: "ready", by: "meaning"}
-//   → {event: "failed", text, key, values}: what did not load, in a sentence; the rest goes on. `text` is
-//     empty if not even the sentences came.
+//   → {event: "failed", text, key, values}: what did not load, in a sentence; the rest goes on
+//
+// If not even the sentences come, with data.json, the worker has an error event.
 
 import { Engine } from "./engine.js";
 import { Files } from "./files.js";
@@ -60,28 +61,32 @@ async function open({ base, lang }) {
   return { engine, load };
 }
 
-/** Frames and texts, then the model; all of it is fetched at once. */
+/** Frames and texts, then the model. All of it is fetched at once; what fails is said in this order. */
 async function loadRest(engine, files, arrays, table) {
-  const names = ["frames", "names", "words", "examples"];
-  const vectors = Promise.all(names.map((name) => arrays(`${name}.bin`))).then((found) =>
-    engine.setVectors(Object.fromEntries(names.map((name, i) => [name, found[i]]))),
-  );
   const known = engine.facts.files["reactions.bin"];
   if (known) files.expect(known);
-  const model = Promise.all([files.json("model/model.json"), table("cleaning.json")]).then(async ([described, tables]) => {
-    const made = new Model(described, files, tables);
-    await made.load();
-    return made;
-  });
-  const [loaded, reactions] = await Promise.all([model, arrays("reactions.bin", true), vectors]);
-  engine.setEncoder(loaded, reactions);
+  const reactions = arrays("reactions.bin", true);
+  const model = openModel(files, table);
+  for (const later of [reactions, model]) later.catch(() => {});
+  const names = ["frames", "names", "words", "examples"];
+  const vectors = await Promise.all(names.map((name) => arrays(`${name}.bin`)));
+  engine.setVectors(Object.fromEntries(names.map((name, i) => [name, vectors[i]])));
+  engine.setEncoder(await model, await reactions);
   say({ event: "ready", by: "meaning" });
+}
+
+async function openModel(files, table) {
+  const [described, tables] = await Promise.all([files.json("model/model.json"), table("cleaning.json")]);
+  const model = new Model(described, files, tables);
+  await model.load();
+  return model;
 }
 
 function fail(error, facts, lang) {
   const { key = "engine_failed", values = { reason: error.message } } = error;
   const text = fill(facts?.texts[lang]?.[key] ?? "", values);
-  say({ event: "failed", text, key, values });
+  if (text) say({ event: "failed", text, key, values });
+  else setTimeout(() => { throw error; }); // the page hears of it by the worker's error event
 }
 
 async function start(given) {

@@ -8,6 +8,7 @@ from retrieval.api.answers import KEPT_QUERIES, MAX_CHIPS, PHRASE_CHARS
 from retrieval.api.gifs import CARD_WIDTH, FILMS, THUMB_WIDTH, TITLE_CHARS
 from retrieval.api.questions import DEFAULT_LIMIT, MAX_LIMIT
 from retrieval.api.visitors import NAME_CHARS, PICTURE_BYTES
+from retrieval.media import DEFAULT_FRAMES
 from retrieval.web import UPLOAD_LIMITS, Settings
 
 
@@ -26,6 +27,7 @@ def answer_constants() -> Mapping[str, object]:
         "name_chars": NAME_CHARS,
         "picture_bytes": PICTURE_BYTES,
         "upload_bytes": UPLOAD_LIMITS.max_bytes,
+        "frames_per_picture": DEFAULT_FRAMES,
         "max_files": Settings.max_files,
         "max_total_mb": Settings.max_total_mb,
     }

@@ -12,6 +12,7 @@ from typing import Any
 import emoji
 from ftfy import chardata
 
+from retrieval.encoders.tokenizer import MIN_WIDTH
 from retrieval.search import Searcher
 from retrieval.signals import Reactions
 from retrieval.web import (
@@ -79,6 +80,7 @@ def cleaning_tables() -> dict[str, Any]:
     """
     tones = {chr(tone) for tone in range(0x1F3FB, 0x1F400)}
     return {
+        "min_width": MIN_WIDTH,
         "emoji": {
             sign: facts["en"].strip(":").replace("_", " ")
             for sign, facts in emoji.EMOJI_DATA.items()
