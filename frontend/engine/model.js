@@ -30,16 +30,14 @@ export class Model {
   /** Fetch and compile the text towers. Throws a Refusal that says what failed. */
   async load() {
     const { message, sentence } = this.towers;
-    this.files.expect(...[message, sentence].filter(Boolean), ...Object.values(this.vendor));
+    this.files.expect(...[message, sentence, this.vendor.wasm].filter(Boolean));
     const [ort, { Tokenizer }, wasm, parts, others] = await Promise.all([
-      import(this.files.address(this.vendor.runtime.file)),
-      import(this.files.address(this.vendor.tokenizers.file)),
+      this.module("runtime"),
+      this.module("tokenizers"),
       this.files.bytes(this.vendor.wasm.file, this.vendor.wasm, true),
       this.parts(message),
       sentence ? this.parts(sentence) : null,
-    ]).catch((error) => {
-      throw error instanceof Refusal ? error : new Refusal(503, "engine_no_model", { reason: error.message }, "failed");
-    });
+    ]);
     this.ort = ort;
     ort.env.wasm.wasmBinary = wasm;
     // One core stays with the page; threads need a page that is isolated from other sites.
@@ -56,6 +54,15 @@ export class Model {
       this.sentence = sentence ? await start(sentence, others) : null;
     } catch (error) {
       throw new Refusal(503, "engine_no_model", { reason: error.message }, "failed");
+    }
+  }
+
+  async module(role) {
+    const { file } = this.vendor[role];
+    try {
+      return await import(this.files.address(file));
+    } catch {
+      throw new Refusal(503, "engine_lost", { file: file.split("/").pop() }, "failed");
     }
   }
 
