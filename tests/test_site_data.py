@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import FakeEncoder
 
 from retrieval.encoders import ReactionModel
 from retrieval.errors import BundleError
@@ -20,7 +21,6 @@ from retrieval.site import write_data
 from retrieval.site.arrays import in_eight_bits, write_arrays
 from retrieval.site.catalog import kept_frames
 from retrieval.web import EXAMPLES, Uploads
-from tests.conftest import FakeEncoder
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from conftest import FakeEncoder
 from playwright.sync_api import Browser
 from starlette.datastructures import QueryParams
 
 from retrieval.api.answers import answer
 from retrieval.api.categories import categories_json
 from retrieval.api.questions import parse_question
+from retrieval.build.build import build_index
 from retrieval.encoders import sentence_encoder
 from retrieval.evaluation import load_messages, relevant_to
 from retrieval.paths import STARTER
@@ -233,3 +235,31 @@ def test_categories_are_those_of_the_api(starter: Pair) -> None:
             (c["name"], c["title"], c["gif"] and c["gif"]["id"])
             for c in found["json"]["categories"]
         ] == shown
+
+
+def test_library_without_signals_is_ranked_by_frames(
+    browser: Browser, library: Path, encoder: FakeEncoder, tmp_path: Path
+) -> None:
+    build_index(library, tmp_path / "bundle", encoder)
+    by_frames = Searcher.open(tmp_path / "bundle", encoder)
+    write_data(by_frames, tmp_path / "site" / "data")
+    write_engine(tmp_path / "site")
+    with engine_page(browser, tmp_path / "site") as page:
+        page.open(encoder)
+        pair = Pair(by_frames, page)
+        for asked in (
+            {"q": "yellow"},
+            {"q": "red", "min": 0.5},
+            {"q": "blue", "not": "red"},
+            {"q": '"green"'},
+            {"q": "red -blue"},
+            {"browse": "applause"},
+            {"like": by_frames.collection.records[1].id},
+        ):
+            expected, found = pair.ask(**asked)
+            # In eight bits two GIFs of the same score may change places.
+            assert {*ids(found)} == {*ids(expected)}, asked
+            scores = [gif["score"] for gif in expected["gifs"]]
+            assert [gif["score"] for gif in found["gifs"]] == pytest.approx(scores, abs=0.01)
+            assert found["signals"] == expected["signals"] == ["frames"]
+            assert found["score"] == expected["score"] == "cosine"

@@ -133,6 +133,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def _vectors(encoder: Any, texts: Sequence[str]) -> list[list[list[float]]]:
-    """Each text's embedding and sentence embedding."""
-    rows, sentences = encoder.encode_text(texts), encoder.encode_sentences(texts)
-    return [[row.tolist(), s.tolist()] for row, s in zip(rows, sentences, strict=True)]
+    """Each text's embedding and sentence embedding; [] of an encoder that has no sentences."""
+    rows = encoder.encode_text(texts).tolist()
+    if not hasattr(encoder, "encode_sentences"):
+        return [[row, []] for row in rows]
+    return [[*pair] for pair in zip(rows, encoder.encode_sentences(texts).tolist(), strict=True)]
