@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 
+from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.tokenizer import clean_text, spell_out
 from retrieval.evaluation import load_messages
 from retrieval.paths import STARTER
@@ -98,6 +103,74 @@ def test_vector_instructions_give_what_plain_javascript_gives(engine: EnginePage
         }"""
     )
     assert far < 1e-3
+
+
+def test_visitors_pictures_are_ranked_in_the_worker_alone(engine: EnginePage) -> None:
+    answers = engine.page.evaluate(
+        """async () => {
+          const { encoder } = engine;
+          const vector = (number) => new Float32Array(256).fill(1, number, number + 1);
+          const encodePicture = async (blob) => {
+            const number = Number(await blob.text());
+            if (Number.isNaN(number)) throw new Error("no picture");
+            const frames = [{ index: 0, time_ms: 0, vector: vector(number) }];
+            return { id: `id${number}`, width: 9, height: 9, nFrames: 1, durationMs: 0, frames };
+          };
+          engine.encoder = { ...encoder, hasPictures: true, encodePicture };
+          const send = (path, text) =>
+            engine.request({ path, method: "POST", body: new Blob([text]) });
+          const first = await send("mine?name=one.png", "1");
+          const token = first.json.mine;
+          const answers = {
+            first,
+            second: await send(`mine?name=two.gif&mine=${token}`, "2"),
+            again: await send(`mine?name=three.gif&mine=${token}`, "2"),
+            wrong: await send("pictures?lang=ko", "x"),
+          };
+          const { picture } = (await send("pictures", "2")).json;
+          answers.found = await engine.request({ path: `search?picture=${picture}&mine=${token}` });
+          answers.library = await engine.request({ path: `search?picture=${picture}&limit=3` });
+          answers.left = await engine.request({ path: `mine/${token}`, method: "DELETE" });
+          answers.gone = await engine.request({ path: `search?q=x&mine=${token}` });
+          engine.encoder = encoder;
+          return answers;
+        }"""
+    )
+    assert answers["first"]["json"]["gif"]["title"] == "one.png"
+    assert answers["first"]["json"]["gif"]["file"] is None
+    assert answers["second"]["status"] == 200
+    assert (answers["again"]["status"], answers["again"]["json"]["code"]) == (409, "same_bytes")
+    assert answers["wrong"]["status"] == 422 and "그림" in answers["wrong"]["json"]["detail"]
+    gifs = answers["found"]["json"]["gifs"]
+    assert [gif["title"] for gif in gifs] == ["two.gif", "one.png"]
+    assert [gif["score"] for gif in gifs] == pytest.approx([1, 0], abs=0.01)
+    assert answers["library"]["json"]["signals"] == ["frames"]
+    assert answers["library"]["json"]["total"] == 267
+    assert answers["left"]["status"] == 204
+    assert answers["gone"]["json"]["code"] == "mine_gone"
+
+
+@pytest.mark.parametrize("mode", ["longest", "shortest", "squash"])
+def test_pictures_are_prepared_nearly_as_for_the_build(engine: EnginePage, mode: str) -> None:
+    ramp = np.linspace(0, 255, 200)
+    picture = np.stack(np.broadcast_arrays(ramp, ramp[:120, None], 90), axis=-1).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "png")
+    prepare = Preprocess((64, 64), (0.5,) * 3, (0.5,) * 3, resize_mode=mode, fill_color=255)
+    found = engine.page.evaluate(
+        """async ([bytes, settings]) => {
+          const { openPicture, pixelsOf } = await import("./engine/pictures.js");
+          const blob = new Blob([Uint8Array.from(bytes)], { type: "image/png" });
+          const { width, height, nFrames, frames } = await openPicture(blob, 8);
+          const pixels = Array.from(pixelsOf(frames[0].bitmap, settings));
+          return { size: [width, height, nFrames], pixels };
+        }""",
+        [list(file.getvalue()), asdict(prepare)],
+    )
+    assert found["size"] == [200, 120, 1]
+    pixels = np.array(found["pixels"]).reshape(64, 64, 3)
+    exact = prepare(Image.fromarray(picture)).astype(int)
+    assert np.abs(pixels - exact).mean() < 3  # of 255: another resampling, the same place
 
 
 def test_names_answer_while_the_model_is_missing(site: Path, browser: Browser) -> None:
