@@ -12,7 +12,7 @@ export function renderWhy(gif, page) {
     el("header", {}, el("h2", {}, clip(gif.title, 1000)), iconButton("close", t("close"), () => page.dialog.close())),
     renderShares(gif, t),
     gif.words && renderWords(gif.words, page),
-    renderFrames(gif, page),
+    gif.frames.length ? renderFrames(gif, page) : null, // a page without a server has none
     page.feedback && !gif.blob && page.answer?.question ? renderVote(gif, page) : null,
     renderFacts(gif, t),
     gif.alike.length

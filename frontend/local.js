@@ -1,0 +1,127 @@
+// Where answers come from on a page without a server: the search engine, in a worker of the page.
+//
+// The engine answers the HTTP API's paths with its JSON, and says how far it has loaded: first it
+// answers by names, then, with the checkpoint, by meaning.
+
+import { Refusal, Source } from "./source.js";
+
+/** The worker. `text(key)` gives the sentence for a worker that does not run at all. */
+export class Engine extends EventTarget {
+  constructor(address, start, text) {
+    super();
+    Object.assign(this, { address, start, text });
+    this.number = 0;
+    this.searching = Promise.resolve();
+    this.reset();
+  }
+
+  reset() {
+    this.pending = new Map();
+    Object.assign(this, { names: false, meaning: false, failure: "", loaded: 0, total: 0 });
+    this.byNames = new Promise((resolve) => (this.onNames = resolve));
+  }
+
+  /** Start the worker, or start it again after a failure. Fires "change" whenever it gets on. */
+  run() {
+    const before = this.onNames;
+    this.worker?.terminate();
+    this.refuseAll();
+    this.reset();
+    this.byNames.then(before); // who waited for the last worker goes on with this one
+    this.worker = new Worker(this.address, { type: "module" });
+    this.worker.addEventListener("message", ({ data }) => this.onMessage(data));
+    this.worker.addEventListener("error", (event) => this.onError(event));
+    this.worker.postMessage({ start: this.start });
+    this.change();
+  }
+
+  change() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  onMessage({ event, id, status, json, loaded, total, by, text }) {
+    if (id !== undefined) {
+      const { resolve, reject } = this.pending.get(id) ?? {};
+      this.pending.delete(id);
+      if (status < 400) resolve?.(json);
+      else reject?.(new Refusal(json, status));
+      return;
+    }
+    if (event === "progress") Object.assign(this, { loaded, total });
+    if (event === "failed") this.fail(text);
+    if (event === "ready") {
+      this.names = true;
+      this.meaning ||= by === "meaning";
+      this.onNames();
+    }
+    this.change();
+  }
+
+  onError(event) {
+    event.preventDefault();
+    this.fail(this.text("site_worker_failed"));
+    this.change();
+  }
+
+  /** Say what failed. Without names nothing can be answered: whoever waits is refused. */
+  fail(text) {
+    this.failure = text;
+    if (this.names) return;
+    this.onNames();
+    this.refuseAll();
+  }
+
+  refuseAll() {
+    const refusal = new Refusal({ detail: this.failure, code: "failed" }, 0); // 0: asked again by the visitor
+    for (const { reject } of this.pending.values()) reject(refusal);
+    this.pending.clear();
+  }
+
+  async ask(message) {
+    await this.byNames;
+    if (!this.names) throw new Refusal({ detail: this.failure, code: "failed" }, 0);
+    return new Promise((resolve, reject) => {
+      const id = (this.number += 1);
+      this.pending.set(id, { resolve, reject });
+      this.worker.postMessage({ ...message, id });
+    });
+  }
+
+  /**
+   * The same for a search: one after the other, so that the worker never has those of a message
+   * that is being typed waiting, which nobody wants any more.
+   */
+  async askInTurn(message, signal) {
+    const before = this.searching;
+    let done;
+    this.searching = new Promise((resolve) => (done = resolve));
+    try {
+      await before;
+      signal?.throwIfAborted();
+      return await this.ask(message);
+    } finally {
+      done();
+    }
+  }
+}
+
+/** Answers in a language; `base` is the address of the page's folder. */
+export class LocalSource extends Source {
+  constructor(engine, base, language) {
+    super(base, language);
+    this.engine = engine;
+  }
+
+  async request(path, { method, body, signal } = {}) {
+    const message = { path, method, body };
+    const answer = path.startsWith("search?") ? this.engine.askInTurn(message, signal) : this.engine.ask(message);
+    return signal ? Promise.race([answer, aborted(signal)]) : answer;
+  }
+}
+
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,148 @@
+// The service worker of a page without a server: keeps the site's files, so that a visit after the
+// first needs no connection.
+//
+// SITE is written when the site is (retrieval/site/page.py): {version, files: {path: SHA-256}}. A
+// version is kept in a cache of its own, and only with the files that its hashes name: versions do
+// not mix. A newer one is fetched whole, and takes over once no tab shows the old one, or when the
+// visitor asks for it.
+
+const SITE = {};
+
+const SCOPE = self.registration.scope; // other sites of this kind may share the origin
+const PREFIX = `reaction-search ${SCOPE} `;
+const CACHE = PREFIX + SITE.version;
+const PICTURES = `reaction-pictures ${SCOPE}`; // of all versions: a GIF's address has its hash
+const MAX_PICTURES = 1_500;
+const INDEX = "index.html";
+const HASH = "x-sha256"; // header of a kept file, for the next version to see whether it changed
+
+const storing = new Map(); // path → promise, while a file is on its way into the cache
+let added = 0;
+
+self.addEventListener("install", (event) => {
+  // A first visit goes through this worker at once, and what it fetches is kept on the way.
+  if (self.registration.active) event.waitUntil(keep(Object.keys(SITE.files)));
+  else self.skipWaiting();
+});
+
+self.addEventListener("activate", (event) => event.waitUntil(activate()));
+
+self.addEventListener("message", (event) => {
+  if (event.data.takeOver) self.skipWaiting();
+  if (event.data.keep) event.waitUntil(keep(Object.keys(SITE.files)));
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const path = pathOf(request.url);
+  if (request.method !== "GET" || path === null || request.headers.has("range")) return;
+  if (Object.hasOwn(SITE.files, path)) event.respondWith(siteFile(path, event));
+  else if (/^(media|rendition|still)\//.test(path)) event.respondWith(picture(request, event));
+});
+
+/** The path below the site's folder, without a query; null for other addresses. */
+function pathOf(address) {
+  const { origin, pathname } = new URL(address);
+  const scope = new URL(SCOPE);
+  if (origin !== scope.origin || !pathname.startsWith(scope.pathname)) return null;
+  return decodeURIComponent(pathname.slice(scope.pathname.length)) || INDEX;
+}
+
+function addressOf(path) {
+  return new URL(path.split("/").map(encodeURIComponent).join("/"), SCOPE).href;
+}
+
+async function activate() {
+  await self.clients.claim();
+  const names = await caches.keys();
+  await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
+  // The page itself came before this worker did. The engine fetches its own files, the large ones.
+  await keep(Object.keys(SITE.files).filter((path) => !/^(model|vendor)\//.test(path))).catch(() => {});
+}
+
+async function siteFile(path, event) {
+  const kept = await (await caches.open(CACHE)).match(addressOf(path));
+  if (kept) return kept;
+  if (!path.startsWith("model/")) return fetchChecked(path);
+  // A model shows its progress, so it is passed on as it comes; the engine checks its hash.
+  const response = await fetch(addressOf(path));
+  if (response.ok) event.waitUntil(note(path, store(path, response.clone())).catch(() => {}));
+  return response;
+}
+
+/** The file from the network, once it is known to be this version's; a page is always passed on. */
+async function fetchChecked(path) {
+  const response = await fetch(addressOf(path));
+  if (!response.ok) return response;
+  const copy = response.clone();
+  try {
+    await note(path, store(path, response));
+    return copy;
+  } catch {
+    return path === INDEX ? copy : Response.error();
+  }
+}
+
+/** Have all these files in the cache; fails unless each of them is this version's. */
+async function keep(paths) {
+  const cache = await caches.open(CACHE);
+  for (const path of paths) {
+    if (await cache.match(addressOf(path))) continue;
+    await (storing.get(path) ?? note(path, fetchOrCopy(path)));
+  }
+}
+
+function note(path, promise) {
+  storing.set(path, promise);
+  const forget = () => storing.delete(path);
+  promise.then(forget, forget);
+  return promise;
+}
+
+/** Take the file from the version before, if it is the same one there, or else from the network. */
+async function fetchOrCopy(path) {
+  for (const name of await caches.keys()) {
+    if (!name.startsWith(PREFIX) || name === CACHE) continue;
+    const old = await (await caches.open(name)).match(addressOf(path));
+    if (old?.headers.get(HASH) === SITE.files[path]) return (await caches.open(CACHE)).put(addressOf(path), old);
+  }
+  // Unless this is a first visit, the browser's own cache may hold the old version.
+  const response = await fetch(addressOf(path), { cache: self.registration.active ? "no-cache" : "default" });
+  if (!response.ok) throw new TypeError(`${path}: ${response.status}`);
+  return store(path, response);
+}
+
+/** Put a response into the cache; fails if it is another version's file. */
+async function store(path, response) {
+  const bytes = await response.arrayBuffer();
+  const hash = hex(await crypto.subtle.digest("SHA-256", bytes));
+  // Hosts write into HTML, so a page says which version it is.
+  const isRight = path === INDEX ? new TextDecoder().decode(bytes).includes(`content="${SITE.version}"`) : hash === SITE.files[path];
+  if (!isRight) throw new TypeError(`${path} is of another version`);
+  const headers = new Headers(response.headers); // also those that a page with threads needs
+  headers.delete("content-encoding");
+  headers.set("content-length", bytes.byteLength);
+  headers.set(HASH, hash);
+  await (await caches.open(CACHE)).put(addressOf(path), new Response(bytes, { headers }));
+}
+
+function hex(buffer) {
+  return [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function picture(request, event) {
+  const cache = await caches.open(PICTURES);
+  const kept = await cache.match(request, { ignoreSearch: true });
+  if (kept) return kept;
+  const response = await fetch(request);
+  if (response.status === 200) event.waitUntil(keepPicture(cache, request, response.clone()).catch(() => {}));
+  return response;
+}
+
+async function keepPicture(cache, request, response) {
+  await cache.put(request, response);
+  added += 1;
+  if (added % 50) return;
+  const all = await cache.keys();
+  await Promise.all(all.slice(0, Math.max(0, all.length - MAX_PICTURES)).map((old) => cache.delete(old))); // the oldest first
+}

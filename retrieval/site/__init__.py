@@ -1,0 +1,1 @@
+"""Write a static site of a bundle: the page and its search, without a server."""
