@@ -9,24 +9,31 @@ const CONTROL_MS = 1_000; // that a first visit waits at most, before the engine
 export async function takeOffline(address, onUpdate) {
   const workers = navigator.serviceWorker; // none without HTTPS, except on this machine
   if (!workers) return;
+  const registered = register(workers, address, onUpdate);
+  if (workers.controller) {
+    // Another version that takes over has other files than this page.
+    workers.addEventListener("controllerchange", () => location.reload(), { once: true });
+    return;
+  }
+  const controlled = new Promise((resolve) => workers.addEventListener("controllerchange", resolve, { once: true }));
+  const late = new Promise((resolve) => setTimeout(resolve, CONTROL_MS));
+  if (await registered) await Promise.race([controlled, late]);
+}
+
+/** Whether the service worker will take the page over. */
+async function register(workers, address, onUpdate) {
   try {
-    // Another version has taken over: this page's files are gone.
-    if (workers.controller) workers.addEventListener("controllerchange", () => location.reload(), { once: true });
     const registration = await workers.register(address);
     watch(registration, onUpdate);
-    if (workers.controller || registration.active) return; // the latter: reloaded past it
-    await new Promise((resolve) => {
-      workers.addEventListener("controllerchange", resolve, { once: true });
-      setTimeout(resolve, CONTROL_MS);
-    });
+    return !registration.active; // one that is active already: the visitor has reloaded past it
   } catch {
-    // This browser keeps nothing (a private window, a full disk): the page works with a connection.
+    return false; // this browser keeps nothing (a private window, a full disk)
   }
 }
 
-/** Ask the service worker to keep what it has not seen yet. */
-export function keepAll() {
-  navigator.serviceWorker?.controller?.postMessage({ keep: true });
+/** Ask the service worker to keep what it has not seen yet: the page, or the model as well. */
+export function keepOffline(withModel) {
+  navigator.serviceWorker?.controller?.postMessage({ keep: withModel ? "all" : "page" });
 }
 
 function watch(registration, onUpdate) {

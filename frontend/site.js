@@ -6,7 +6,7 @@ import { AboutPanel } from "./about.js";
 import { el, translator } from "./dom.js";
 import { LoadingLine } from "./loading.js";
 import { Engine, LocalSource } from "./local.js";
-import { keepAll, takeOffline, update } from "./offline.js";
+import { keepOffline, takeOffline, update } from "./offline.js";
 import { Picker } from "./picker.js";
 
 const LANGUAGE_KEY = "reaction-search-language";
@@ -101,18 +101,24 @@ class Site {
   /** Results by name give way to those by meaning, unless the visitor is using them. */
   onChange() {
     const { engine, picker } = this;
+    if (picker.answer && engine.names) this.keep(engine.meaning);
     if (!engine.meaning) {
       this.owesMeaning = true;
       return;
     }
-    if (!this.isKept) keepAll();
-    this.isKept = true;
     if (!this.owesMeaning || picker.isAsking || picker.isPaused) return;
     const isProvisional = Boolean(picker.answer?.provisional);
     const isUsed = picker.dialog.isOpen || picker.grid.focused() >= 0 || picker.grid.scroller.scrollTop > 0;
     this.owesMeaning = isProvisional && isUsed;
     this.line.offer(this.owesMeaning);
     if (isProvisional && !isUsed) this.askAgain();
+  }
+
+  /** Keep the page for visits without a connection, and the model once it has been fetched. */
+  keep(withModel) {
+    if (this.kept === withModel) return;
+    this.kept = withModel;
+    keepOffline(withModel);
   }
 
   askAgain() {

@@ -29,7 +29,8 @@ self.addEventListener("activate", (event) => event.waitUntil(activate()));
 
 self.addEventListener("message", (event) => {
   if (event.data.takeOver) self.skipWaiting();
-  if (event.data.keep) event.waitUntil(keep(Object.keys(SITE.files)));
+  if (event.data.keep === "all") event.waitUntil(keep(Object.keys(SITE.files)));
+  if (event.data.keep === "page") event.waitUntil(keep(Object.keys(SITE.files).filter((path) => !/^(model|vendor)\//.test(path))));
 });
 
 self.addEventListener("fetch", (event) => {
@@ -56,14 +57,12 @@ async function activate() {
   await self.clients.claim();
   const names = await caches.keys();
   await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
-  // The page itself came before this worker did. The engine fetches its own files, the large ones.
-  await keep(Object.keys(SITE.files).filter((path) => !/^(model|vendor)\//.test(path))).catch(() => {});
 }
 
 async function siteFile(path, event) {
   const kept = await (await caches.open(CACHE)).match(addressOf(path));
   if (kept) return kept;
-  if (!path.startsWith("model/")) return fetchChecked(path);
+  if (!path.startsWith("model/")) return fetchChecked(path, event);
   // A model shows its progress, so it is passed on as it comes; the engine checks its hash.
   const response = await fetch(addressOf(path));
   if (response.ok) event.waitUntil(note(path, store(path, response.clone())).catch(() => {}));
@@ -71,12 +70,13 @@ async function siteFile(path, event) {
 }
 
 /** The file from the network, once it is known to be this version's; a page is always passed on. */
-async function fetchChecked(path) {
+async function fetchChecked(path, event) {
   const response = await fetch(addressOf(path));
   if (!response.ok) return response;
   const copy = response.clone();
   try {
-    await note(path, store(path, response));
+    const file = await checked(path, response);
+    event.waitUntil(note(path, put(path, file)).catch(() => {}));
     return copy;
   } catch {
     return path === INDEX ? copy : Response.error();
@@ -112,18 +112,26 @@ async function fetchOrCopy(path) {
   return store(path, response);
 }
 
-/** Put a response into the cache; fails if it is another version's file. */
 async function store(path, response) {
+  return put(path, await checked(path, response));
+}
+
+async function put(path, { bytes, hash, headers: given }) {
+  const headers = new Headers(given); // also those that a page with threads needs
+  headers.delete("content-encoding");
+  headers.set("content-length", bytes.byteLength);
+  headers.set(HASH, hash);
+  await (await caches.open(CACHE)).put(addressOf(path), new Response(bytes, { headers }));
+}
+
+/** What a response holds; fails if it is another version's file. */
+async function checked(path, response) {
   const bytes = await response.arrayBuffer();
   const hash = hex(await crypto.subtle.digest("SHA-256", bytes));
   // Hosts write into HTML, so a page says which version it is.
   const isRight = path === INDEX ? new TextDecoder().decode(bytes).includes(`content="${SITE.version}"`) : hash === SITE.files[path];
   if (!isRight) throw new TypeError(`${path} is of another version`);
-  const headers = new Headers(response.headers); // also those that a page with threads needs
-  headers.delete("content-encoding");
-  headers.set("content-length", bytes.byteLength);
-  headers.set(HASH, hash);
-  await (await caches.open(CACHE)).put(addressOf(path), new Response(bytes, { headers }));
+  return { bytes, hash, headers: response.headers };
 }
 
 function hex(buffer) {

@@ -76,7 +76,9 @@ def index_html(
     """
     from jinja2 import Environment, select_autoescape
 
-    environment = Environment(autoescape=select_autoescape(default=True), keep_trailing_newline=True)
+    environment = Environment(
+        autoescape=select_autoescape(default=True), keep_trailing_newline=True
+    )
     environment.filters["script"] = as_script
     template = environment.from_string((FRONTEND / "site.html").read_text(encoding="utf-8"))
     has_web = any(is_web_address(record.uri) for record in searcher.collection.records)

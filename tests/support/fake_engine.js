@@ -14,14 +14,14 @@ self.addEventListener("message", ({ data }) => {
 
 async function start({ base, lang: language }) {
   lang = language;
-  recorded = await (await fetch(new URL("data/answers.json", base))).json();
-  self.postMessage({ event: "ready", by: "names" });
   try {
+    recorded = await (await fetch(new URL("data/answers.json", base))).json();
+    self.postMessage({ event: "ready", by: "names" });
     await load(new URL("model/text.onnx", base), recorded.model_bytes);
     meaning = true;
     self.postMessage({ event: "ready", by: "meaning" });
   } catch (error) {
-    self.postMessage({ event: "failed", text: `${lang === "ko" ? "모델" : "The model"}: ${error.message}` });
+    self.postMessage({ event: "failed", text: `${lang === "ko" ? "실패" : "Failed"}: ${error.message}` });
   }
 }
 
@@ -61,7 +61,7 @@ function search(parameters) {
 
 function byTitle(message, isFinal) {
   const words = message.toLowerCase().split(/\W+/).filter(Boolean);
-  const n = (gif) => words.filter((word) => gif.title.toLowerCase().includes(word)).length;
+  const n = (gif) => gif.title.toLowerCase().split(" ").filter((word) => words.includes(word)).length;
   const gifs = [...recorded.catalog].sort((a, b) => n(b) - n(a)).map((gif, index) => ({ ...gif, rank: index + 1, score: 0.5, shares: { names: 1 } }));
   return { ...recorded.empty, gifs, total: gifs.length, signals: ["names"], score: "probability", provisional: !isFinal };
 }

@@ -19,8 +19,11 @@ from PIL import Image
 from retrieval.api.routes import current_searcher
 from retrieval.paths import STARTER
 from retrieval.site.page import (
+    INDEX,
+    WORKER,
     Software,
     index_html,
+    kept_offline,
     page_files,
     page_folder,
     service_worker,
@@ -29,6 +32,7 @@ from retrieval.site.page import (
 from tests.support.api import ROOT, api_client, loaded, search
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.js")
+UNVERSIONED = "0000000000000000"
 MODEL_BYTES = 3_000_000
 MESSAGES = ("You're awesome", "so tired", "thank you", "I got the job 🎉")
 SCRIPT_TITLE = "<script>document.title = 'run'</script>"
@@ -40,8 +44,8 @@ def write_fake_site(folder: Path, *, pictures: bool = False) -> Path:
     """Write the site; another call into the same folder writes it anew."""
     client = loaded(api_client())
     searcher = current_searcher("en")
-    everything = search(client, q="", surprise="1", limit=120)
-    everything["gifs"] += search(client, q="", surprise="1", limit=120, offset=120)["gifs"]
+    pages = [search(client, surprise="1", fold="0", limit=120, offset=n) for n in (0, 120, 240)]
+    everything = {**pages[0], "gifs": [gif for page in pages for gif in page["gifs"]]}
     answers = {f"{q}|||": search(client, q=q, limit=60) for q in MESSAGES}
     answers["|||"] = answers["|||1"] = everything
     answers["||applause|"] = search(client, browse="applause", limit=60)
@@ -68,18 +72,38 @@ def write_fake_site(folder: Path, *, pictures: bool = False) -> Path:
         "model/model.json": json.dumps({"agreement": AGREEMENT}).encode(),
         "vendor/LICENSE": b"MIT License\n",
     }
-    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-    version = site_version(hashes)
-    files["index.html"] = index_html(searcher, version, pictures=pictures)
-    hashes["index.html"] = hashlib.sha256(files["index.html"]).hexdigest()
-    files["sw.js"] = service_worker(version, hashes)
+    files["index.html"] = index_html(searcher, UNVERSIONED, pictures=pictures)
     for path, content in files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     if not (folder / "media").exists():
         _write_pictures(folder, everything["gifs"])
+    _seal(folder, UNVERSIONED)
     return folder
+
+
+def change_fake_site(folder: Path, path: str, content: bytes) -> None:
+    """Put another version of the site in its place, of which one file differs."""
+    (folder / path).write_bytes(content)
+    version = re.search(r'name="reaction-version" content="(\w+)"', (folder / INDEX).read_text())
+    assert version
+    _seal(folder, version[1])
+
+
+def _seal(folder: Path, before: str) -> None:
+    """Write the version into the page instead of the one before, and the service worker."""
+    paths = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    hashes = {path: _sha256(folder / path) for path in paths if kept_offline(path)}
+    version = site_version(hashes)
+    index = folder / INDEX
+    index.write_text(index.read_text().replace(before, version))
+    hashes[INDEX] = _sha256(index)
+    (folder / WORKER).write_bytes(service_worker(version, hashes))
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _disguise(gif: dict[str, Any]) -> None:
@@ -107,7 +131,9 @@ def _as_static(value: Any) -> Any:
 
 def _static_address(text: str) -> str:
     text = re.sub(r"^gif/(\w\w)", r"media/\1/\1", text)
-    text = re.sub(r"^(rendition|still)/(\w\w)(\w+)/(?:\d+/)?(\d+)\.webp.*$", r"\1/\2/\2\3/\4.webp", text)
+    text = re.sub(
+        r"^(rendition|still)/(\w\w)(\w+)/(?:\d+/)?(\d+)\.webp.*$", r"\1/\2/\2\3/\4.webp", text
+    )
     return text
 
 
@@ -125,8 +151,5 @@ def _write_pictures(folder: Path, gifs: list[dict[str, Any]]) -> None:
             for file in (rendition, still):
                 file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(original, rendition)
-            if width == 100:
-                with Image.open(original) as picture:
-                    picture.convert("RGB").resize((64, 64)).save(still, quality=30)
-            else:
-                shutil.copy(still.with_name("100.webp"), still)
+            with Image.open(original) as picture:
+                picture.save(still, "GIF")

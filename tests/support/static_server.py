@@ -1,4 +1,4 @@
-"""A plain static server on loopback whose files can be held up, damaged, or taken off the network."""
+"""A plain static server on loopback whose files can be held up or missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class StaticServer:
         self._gates: dict[str, threading.Event] = {}
         self.broken: set[str] = set()
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, server_of=self, directory=str(folder)))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), partial(_Handler, server_of=self, directory=str(folder))
+        )
         self._server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
