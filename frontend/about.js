@@ -87,7 +87,7 @@ export class AboutPanel {
 
   /** How close the model in the browser is to the checkpoint that it was made from, as measured. */
   agreement(facts) {
-    const known = Object.entries(facts ?? {}).filter(([name]) => this.t(`agreement_${name}`) !== `agreement_${name}`);
+    const known = Object.entries(facts ?? {}).filter(([name, value]) => value && this.t(`agreement_${name}`) !== `agreement_${name}`);
     if (!known.length) return null;
     const rows = known.map(([name, value]) => [el("dt", {}, this.t(`agreement_${name}`)), el("dd", {}, shown(value, this.language))]);
     return el("div", {}, el("p", {}, this.t("site_agreement")), el("dl", {}, rows));

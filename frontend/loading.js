@@ -38,7 +38,7 @@ export class LoadingLine {
     const { t, engine } = this;
     if (!t) return;
     if (this.isOutdated) this.say(t("site_outdated"), "site_reload", this.act.reload);
-    else if (engine.failure) this.say(engine.failure, "site_retry", this.act.retry);
+    else if (engine.failure) this.say(engine.sentence(engine.failure), "site_retry", this.act.retry);
     else if (!engine.names) this.say(t("loading_index"));
     else if (!engine.meaning) this.say(t("site_loading_model"));
     else if (this.offers) this.say(t("site_by_meaning"), "site_show", this.act.show);

@@ -5,11 +5,11 @@
 
 import { Refusal, Source } from "./source.js";
 
-/** The worker. `text(key)` gives the sentence for a worker that does not run at all. */
+/** The worker. `sentence(failure)` says a failure, {text, key, values}, in the page's language. */
 export class Engine extends EventTarget {
-  constructor(address, start, text) {
+  constructor(address, start, sentence) {
     super();
-    Object.assign(this, { address, start, text });
+    Object.assign(this, { address, start, sentence });
     this.number = 0;
     this.searching = Promise.resolve();
     this.reset();
@@ -17,7 +17,7 @@ export class Engine extends EventTarget {
 
   reset() {
     this.pending = new Map();
-    Object.assign(this, { names: false, meaning: false, failure: "", loaded: 0, total: 0 });
+    Object.assign(this, { names: false, meaning: false, failure: null, loaded: 0, total: 0 });
     this.byNames = new Promise((resolve) => (this.onNames = resolve));
   }
 
@@ -39,7 +39,7 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  onMessage({ event, id, status, json, loaded, total, by, text }) {
+  onMessage({ event, id, status, json, loaded, total, by, ...failure }) {
     if (id !== undefined) {
       const { resolve, reject } = this.pending.get(id) ?? {};
       this.pending.delete(id);
@@ -48,7 +48,7 @@ export class Engine extends EventTarget {
       return;
     }
     if (event === "progress") Object.assign(this, { loaded, total });
-    if (event === "failed") this.fail(text);
+    if (event === "failed") this.fail(failure);
     if (event === "ready") {
       this.names = true;
       this.meaning ||= by === "meaning";
@@ -59,27 +59,31 @@ export class Engine extends EventTarget {
 
   onError(event) {
     event.preventDefault();
-    this.fail(this.text("site_worker_failed"));
+    this.fail({ key: "site_worker_failed" });
     this.change();
   }
 
-  /** Say what failed. Without names nothing can be answered: whoever waits is refused. */
-  fail(text) {
-    this.failure = text;
+  /** Without names nothing can be answered: whoever waits is refused. */
+  fail(failure) {
+    this.failure = failure;
     if (this.names) return;
     this.onNames();
     this.refuseAll();
   }
 
   refuseAll() {
-    const refusal = new Refusal({ detail: this.failure, code: "failed" }, 0); // 0: asked again by the visitor
-    for (const { reject } of this.pending.values()) reject(refusal);
+    for (const { reject } of this.pending.values()) reject(this.refusal());
     this.pending.clear();
+  }
+
+  refusal() {
+    const detail = this.failure ? this.sentence(this.failure) : "";
+    return new Refusal({ detail, code: "failed" }, 0); // no server's status, after which it is asked again
   }
 
   async ask(message) {
     await this.byNames;
-    if (!this.names) throw new Refusal({ detail: this.failure, code: "failed" }, 0);
+    if (!this.names) throw this.refusal();
     return new Promise((resolve, reject) => {
       const id = (this.number += 1);
       this.pending.set(id, { resolve, reject });

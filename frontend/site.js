@@ -19,7 +19,7 @@ class Site {
     this.main = document.querySelector("main");
     this.about = new AboutPanel({ about: this.address(config.about), model: this.address(config.model) });
     const start = { base: this.base, lang: this.wantedLanguage() };
-    this.engine = new Engine(this.address(config.worker), start, (key) => this.t(key));
+    this.engine = new Engine(this.address(config.worker), start, (failure) => this.sentence(failure));
     this.line = new LoadingLine(this.engine, {
       retry: () => this.retry(),
       show: () => this.askAgain(),
@@ -48,7 +48,7 @@ class Site {
   }
 
   speak(language) {
-    const config = { ...this.config.languages[language], base: this.base, pictures: this.config.pictures };
+    const config = { ...this.config.languages[language], base: this.base, pictures: this.config.pictures, frames: false };
     this.language = language;
     this.t = translator(config.texts);
     document.documentElement.lang = language;
@@ -62,6 +62,12 @@ class Site {
     const source = new LocalSource(this.engine, this.base, language);
     this.picker = new Picker(config, { before, source });
     this.picker.attach(this.main);
+  }
+
+  /** What the engine says of a failure; its own text is in the language that it started in. */
+  sentence({ text, key, values }) {
+    if (key in this.picker.texts) return this.t(key, values);
+    return text || this.t("site_not_loaded");
   }
 
   choose(event, language) {

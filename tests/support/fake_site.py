@@ -37,7 +37,7 @@ MODEL_BYTES = 3_000_000
 MESSAGES = ("You're awesome", "so tired", "thank you", "I got the job 🎉")
 SCRIPT_TITLE = "<script>document.title = 'run'</script>"
 SOFTWARE = [Software("onnxruntime-web", "MIT", "vendor/LICENSE")]
-AGREEMENT = {"messages": 200, "cosine_mean": 0.9987, "top_10": 0.975}
+AGREEMENT = {"n_messages": 200, "overlap_at_10": 0.975, "image_cosine_mean": None}
 
 
 def write_fake_site(folder: Path, *, pictures: bool = False) -> Path:
