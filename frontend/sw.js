@@ -62,25 +62,14 @@ async function activate() {
 async function siteFile(path, event) {
   const kept = await (await caches.open(CACHE)).match(addressOf(path));
   if (kept) return kept;
-  if (!path.startsWith("model/")) return fetchChecked(path, event);
-  // A model shows its progress, so it is passed on as it comes; the engine checks its hash.
-  const response = await fetch(addressOf(path));
-  if (response.ok) event.waitUntil(note(path, store(path, response.clone())).catch(() => {}));
+  // A browser takes no redirected answer for a page: it follows redirects by itself.
+  const response = fetch(event.request.mode === "navigate" ? event.request : addressOf(path));
+  const file = response.then((given) => checked(path, given.clone()));
+  event.waitUntil(note(path, file.then((each) => put(path, each))).catch(() => {}));
+  // The large files are passed on as they come, to show progress: the engine checks their hashes.
+  // A page is of its own version, and names the files that it needs.
+  if (!/^(model|vendor)\/|^index\.html$/.test(path) && (await response).ok) await file;
   return response;
-}
-
-/** The file from the network, once it is known to be this version's; a page is always passed on. */
-async function fetchChecked(path, event) {
-  const response = await fetch(addressOf(path));
-  if (!response.ok) return response;
-  const copy = response.clone();
-  try {
-    const file = await checked(path, response);
-    event.waitUntil(note(path, put(path, file)).catch(() => {}));
-    return copy;
-  } catch {
-    return path === INDEX ? copy : Response.error();
-  }
 }
 
 /** Have all these files in the cache; fails unless each of them is this version's. */
@@ -108,11 +97,6 @@ async function fetchOrCopy(path) {
   }
   // Unless this is a first visit, the browser's own cache may hold the old version.
   const response = await fetch(addressOf(path), { cache: self.registration.active ? "no-cache" : "default" });
-  if (!response.ok) throw new TypeError(`${path}: ${response.status}`);
-  return store(path, response);
-}
-
-async function store(path, response) {
   return put(path, await checked(path, response));
 }
 
@@ -124,8 +108,9 @@ async function put(path, { bytes, hash, headers: given }) {
   await (await caches.open(CACHE)).put(addressOf(path), new Response(bytes, { headers }));
 }
 
-/** What a response holds; fails if it is another version's file. */
+/** What a response holds; fails if it is no file, or another version's. */
 async function checked(path, response) {
+  if (!response.ok) throw new TypeError(`${path}: status ${response.status}`);
   const bytes = await response.arrayBuffer();
   const hash = hex(await crypto.subtle.digest("SHA-256", bytes));
   // Hosts write into HTML, so a page says which version it is.
