@@ -16,6 +16,11 @@ const MAX_PICTURES = 1_500;
 const INDEX = "index.html";
 const HASH = "x-sha256"; // header of a kept file, for the next version to see whether it changed
 
+const LARGE = /^(model|vendor)\//;
+const LOADED_AFTER_MS = 20_000; // at the latest
+
+let onLoaded;
+const loaded = new Promise((resolve) => (onLoaded = resolve)); // the engine has what it needs
 const storing = new Map(); // path → promise, while a file is on its way into the cache
 let added = 0;
 
@@ -29,8 +34,10 @@ self.addEventListener("activate", (event) => event.waitUntil(activate()));
 
 self.addEventListener("message", (event) => {
   if (event.data.takeOver) self.skipWaiting();
-  if (event.data.keep === "all") event.waitUntil(keep(Object.keys(SITE.files)));
-  if (event.data.keep === "page") event.waitUntil(keep(Object.keys(SITE.files).filter((path) => !/^(model|vendor)\//.test(path))));
+  const paths = Object.keys(SITE.files);
+  if (event.data.keep === "all") onLoaded();
+  if (event.data.keep === "all") event.waitUntil(keep(paths));
+  if (event.data.keep === "page") event.waitUntil(keep(paths.filter((path) => !LARGE.test(path))));
 });
 
 self.addEventListener("fetch", (event) => {
@@ -64,12 +71,19 @@ async function siteFile(path, event) {
   if (kept) return kept;
   // A browser takes no redirected answer for a page: it follows redirects by itself.
   const response = fetch(event.request.mode === "navigate" ? event.request : addressOf(path));
-  const file = response.then((given) => checked(path, given.clone()));
+  const isLarge = LARGE.test(path);
+  const file = response.then((given) => checked(path, given.clone(), isLarge ? engineHasLoaded() : null));
   event.waitUntil(note(path, file.then((each) => put(path, each))).catch(() => {}));
   // The large files are passed on as they come, to show progress: the engine checks their hashes.
   // A page is of its own version, and names the files that it needs.
-  if (!/^(model|vendor)\/|^index\.html$/.test(path) && (await response).ok) await file;
+  if (!isLarge && path !== INDEX && (await response).ok) await file;
   return response;
+}
+
+/** Hashing and storing tens of megabytes waits: the engine starts on the same cores. */
+function engineHasLoaded() {
+  setTimeout(onLoaded, LOADED_AFTER_MS);
+  return loaded;
 }
 
 /** Have all these files in the cache; fails unless each of them is this version's. */
@@ -108,10 +122,11 @@ async function put(path, { bytes, hash, headers: given }) {
   await (await caches.open(CACHE)).put(addressOf(path), new Response(bytes, { headers }));
 }
 
-/** What a response holds; fails if it is no file, or another version's. */
-async function checked(path, response) {
+/** What a response holds; fails if it is no file, or another version's. It is hashed after `when`. */
+async function checked(path, response, when = null) {
   if (!response.ok) throw new TypeError(`${path}: status ${response.status}`);
   const bytes = await response.arrayBuffer();
+  await when;
   const hash = hex(await crypto.subtle.digest("SHA-256", bytes));
   // Hosts write into HTML, so a page says which version it is.
   const isRight = path === INDEX ? new TextDecoder().decode(bytes).includes(`content="${SITE.version}"`) : hash === SITE.files[path];
