@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from retrieval.site.page import kept_offline, service_worker, site_config, site_version
+from retrieval.site.page import site_config
 from retrieval.web import LANGUAGES, page_config
 from tests.support.accessibility import focused, violations
-from tests.support.fake_site import SCRIPT_TITLE, change_fake_site, write_fake_site
+from tests.support.fake_site import (
+    MODEL,
+    SCRIPT_TITLE,
+    by_meaning,
+    facts,
+    loading_line,
+    write_fake_site,
+)
 from tests.support.picker import (
     DESKTOP,
     act,
@@ -33,19 +38,10 @@ from tests.support.picker import (
 )
 from tests.support.static_server import StaticServer, static_server
 
-MODEL = "repo/model/text.onnx"
 BY_NAME = re.compile("ranked by names")
-BY_MEANING = re.compile("frames, words in the picture, names, reaction")
 SHOWN_AT = """
 document.addEventListener("reaction-shown", () => { window.shownAt ??= performance.now(); });
 """
-ABOUT = "fetch('data/about.json').then((response) => response.text())"
-KEPT = """async () => {
-  const names = (await caches.keys()).filter((name) => name.startsWith("reaction-search"));
-  const open = await Promise.all(names.map((name) => caches.open(name)));
-  const kept = await Promise.all(open.map((cache) => cache.keys()));
-  return kept.flat().map((request) => new URL(request.url).pathname);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +70,6 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         yield page
 
 
-def facts(page: Page):
-    return page.locator(".facts-line")
-
-
-def line(page: Page):
-    """The line at the foot of the page."""
-    return page.locator(".loading")
-
-
-def by_meaning(page: Page) -> None:
-    expect(facts(page)).to_contain_text(BY_MEANING)
-
-
 # Loading -----------------------------------------------------------------------------------------
 
 
@@ -97,13 +80,14 @@ def test_results_come_by_name_and_by_meaning_once_the_model_has_loaded(
     with picker(browser, address, DESKTOP, script=SHOWN_AT) as page:
         assert page.evaluate("shownAt") < 1_000
         expect(facts(page)).to_contain_text(BY_NAME)
-        expect(line(page)).to_contain_text("1.5 of 3.0 MB")
-        assert line(page).locator("progress").evaluate("bar => bar.value") == pytest.approx(0.5)
+        expect(loading_line(page)).to_contain_text("1.5 of 3.0 MB")
+        bar = loading_line(page).locator("progress")
+        assert bar.evaluate("bar => bar.value") == pytest.approx(0.5)
         ask(page, "so tired", "tired face")
         page.keyboard.press("Shift+ArrowLeft")
         server.release(MODEL)
         expect(first_title(page)).to_have_text("sleepy face")
-        expect(line(page)).to_be_hidden()
+        expect(loading_line(page)).to_be_hidden()
         page.keyboard.type("x")  # over the selected letter: what is typed was left alone
         expect(box(page)).to_have_value("so tirex")
 
@@ -116,11 +100,11 @@ def test_results_that_are_being_used_stay_until_the_visitor_wants_others(
         ask(page, "so tired", "tired face")
         page.keyboard.press("ArrowDown")
         server.release(MODEL)
-        expect(line(page)).to_contain_text("by meaning are ready")
+        expect(loading_line(page)).to_contain_text("by meaning are ready")
         assert titles(page)[0] == "tired face" and "tired face" in focused(page)
         page.get_by_role("button", name="Show them").click()
         expect(first_title(page)).to_have_text("sleepy face")
-        expect(line(page)).to_be_hidden()
+        expect(loading_line(page)).to_be_hidden()
 
 
 def test_model_that_fails_says_so_and_leaves_the_search_by_name(
@@ -128,13 +112,13 @@ def test_model_that_fails_says_so_and_leaves_the_search_by_name(
 ):
     server.broken.add(MODEL)
     with picker(browser, address, DESKTOP) as page:
-        expect(line(page)).to_contain_text("Failed: HTTP 503")
-        expect(line(page).locator("progress")).to_be_hidden()
+        expect(loading_line(page)).to_contain_text("Failed: HTTP 503")
+        expect(loading_line(page).locator("progress")).to_be_hidden()
         ask(page, "so tired", "tired face")
         server.broken.clear()
         page.get_by_role("button", name="Try again").click()
         by_meaning(page)
-        expect(line(page)).to_be_hidden()
+        expect(loading_line(page)).to_be_hidden()
 
 
 def test_library_that_fails_can_be_tried_again(
@@ -157,79 +141,8 @@ def test_browser_that_cannot_run_the_engine_is_told_so(
     server.broken.add(str(worker.relative_to(root)))
     page = browser.new_page()
     page.goto(f"{address}?lang=ko")
-    expect(line(page)).to_contain_text("이 브라우저에서 검색을 실행하지 못했습니다")
+    expect(loading_line(page)).to_contain_text("이 브라우저에서 검색을 실행하지 못했습니다")
     page.close()
-
-
-# Without a connection ----------------------------------------------------------------------------
-
-
-def until_kept(page: Page) -> None:
-    """Wait until the service worker has the whole site."""
-    deadline = time.monotonic() + 10
-    while not any(path.endswith("LICENSE") for path in page.evaluate(KEPT)):  # the last one
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(50)
-
-
-def copy_site(root: Path, to: Path) -> None:
-    """A copy without its pictures."""
-    pictures = shutil.ignore_patterns("media", "rendition", "still")
-    shutil.copytree(root / "repo", to / "repo", ignore=pictures)
-
-
-def test_second_visit_needs_no_connection(browser: Browser, server: StaticServer, address: str):
-    with picker(browser, address, DESKTOP) as page:
-        by_meaning(page)
-        until_kept(page)
-        opening = titles(page)
-        server.stop()
-        page.goto(address)
-        by_meaning(page)
-        assert titles(page) == opening
-        page.wait_for_function(
-            "() => [...document.querySelector('.reaction-picker').shadowRoot"
-            ".querySelectorAll('.card img')].slice(0, 6).every((image) => image.naturalWidth)"
-        )
-        page.goto(f"{address}?q=thank+you&about=1")
-        expect(page.get_by_role("cell", name="MIT")).to_be_visible()
-        page.get_by_role("button", name="Close").click()
-        ask(page, "so tired", "sleepy face")
-
-
-def test_update_replaces_the_whole_site_and_fetches_only_what_changed(
-    browser: Browser, tmp_path: Path, root: Path
-):
-    copy_site(root, tmp_path)
-    with (
-        static_server(tmp_path) as server,
-        picker(browser, f"{server.address}/repo/", DESKTOP) as page,
-    ):
-        until_kept(page)
-        version = page.evaluate("document.querySelector('[name=reaction-version]').content")
-        change_fake_site(tmp_path / "repo", "data/about.json", b'{"new": 0.5}')
-        page.reload()
-        by_meaning(page)
-        expect(line(page)).to_contain_text("newer version")
-        assert "MIT" in page.evaluate(ABOUT)  # until the visitor wants the new one
-        page.get_by_role("button", name="Load it").click()
-        expect(page.locator("meta[name=reaction-version]")).not_to_have_attribute(
-            "content", version
-        )
-        by_meaning(page)
-        assert page.evaluate(ABOUT) == '{"new": 0.5}'
-        assert server.asked.count(MODEL) == 1
-
-
-def test_file_of_another_version_is_refused(browser: Browser, tmp_path: Path, root: Path):
-    copy_site(root, tmp_path)
-    answers = tmp_path / "repo" / "data" / "answers.json"
-    with static_server(tmp_path) as server:
-        answers.write_text(answers.read_text() + " ")  # the rest of an update is still on its way
-        page = browser.new_page()
-        page.goto(f"{server.address}/repo/")
-        expect(line(page)).to_contain_text("Failed:")
-        page.close()
 
 
 # The parts of the page ---------------------------------------------------------------------------
@@ -251,9 +164,7 @@ def test_language_is_changed_in_place_and_remembered(page: Page, address: str):
     ask(page, "so tired", "sleepy face")
     page.get_by_role("link", name="한국어").click()
     expect(page.locator("html")).to_have_attribute("lang", "ko")
-    expect(page.get_by_label("찾고 싶은 리액션에 대해 쓰세요").or_(box(page)).first).to_have_value(
-        "so tired"
-    )
+    expect(box(page)).to_have_value("so tired")
     expect(page.get_by_role("link", name="내 정보와 라이선스")).to_be_visible()
     expect(first_title(page)).to_have_text("sleepy face")
     assert focused(page) == "한국어" and "lang=ko" in page.url
@@ -364,10 +275,10 @@ def test_accessibility_of_every_state(
     server.hold(MODEL)
     name = f"site-{size[0]}"
     with picker(browser, address, size, color_scheme=scheme, service_workers="block") as page:
-        expect(line(page)).to_contain_text("1.5 of 3.0 MB")
+        expect(loading_line(page)).to_contain_text("1.5 of 3.0 MB")
         found = {"loading": judged(page, f"{name}-loading")}
         server.release(MODEL)
-        by_meaning_anywhere(page)
+        by_meaning(page)
         found["opening"] = judged(page, f"{name}-opening")
         for state in (why, panel):
             state(page)
@@ -377,7 +288,7 @@ def test_accessibility_of_every_state(
             expect(page).to_have_url(address)
         server.broken.add(MODEL)
         page.reload()
-        expect(line(page)).to_contain_text("Failed")
+        expect(loading_line(page)).to_contain_text("Failed")
         found["failed"] = judged(page, f"{name}-failed")
     assert found == {state: [] for state in found}
 
@@ -385,11 +296,6 @@ def test_accessibility_of_every_state(
 def judged(page: Page, name: str) -> list[str]:
     keep_screenshot(page, name)
     return violations(page)
-
-
-def by_meaning_anywhere(page: Page) -> None:
-    """The facts are hidden on a phone."""
-    expect(facts(page)).to_contain_text(BY_MEANING, use_inner_text=False)
 
 
 # What Python gives it ----------------------------------------------------------------------------
@@ -401,19 +307,3 @@ def test_texts_and_examples_are_those_of_the_page_with_a_server(searcher):
         own, theirs = config["languages"][language], page_config(language, searcher)
         assert own["examples"] == theirs["examples"]
         assert own["texts"].items() <= theirs["texts"].items()
-
-
-def test_service_worker_names_the_version_and_the_files_to_keep():
-    files = {
-        "data/data.json": "aa",
-        "media/ab/abc.gif": "bb",
-        "index.html": "cc",
-        "README.md": "dd",
-    }
-    version = site_version(files)
-    assert version != site_version({**files, "media/ab/abc.gif": "ee"})
-    assert version == site_version({**files, "index.html": "ff"})  # which names the version
-    worker = service_worker(version, files).decode()
-    assert f'"version": "{version}"' in worker and '"data/data.json": "aa"' in worker
-    assert [path for path in files if kept_offline(path)] == ["data/data.json", "index.html"]
-    assert "media/ab" not in worker

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from retrieval.api.routes import current_searcher
 from retrieval.paths import STARTER
@@ -32,6 +33,7 @@ from retrieval.site.page import (
 from tests.support.api import ROOT, api_client, loaded, search
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.js")
+MODEL = "repo/model/text.onnx"  # of a site in a folder repo/
 UNVERSIONED = "0000000000000000"
 MODEL_BYTES = 3_000_000
 MESSAGES = ("You're awesome", "so tired", "thank you", "I got the job 🎉")
@@ -153,3 +155,18 @@ def _write_pictures(folder: Path, gifs: list[dict[str, Any]]) -> None:
             shutil.copy(original, rendition)
             with Image.open(original) as picture:
                 picture.save(still, "GIF")
+
+
+def facts(page: Page) -> Locator:
+    """The line that says how many GIFs are ranked, and by what."""
+    return page.locator(".facts-line")
+
+
+def loading_line(page: Page) -> Locator:
+    """The line at the foot of the page."""
+    return page.locator(".loading")
+
+
+def by_meaning(page: Page) -> None:
+    """Wait until the results are those by meaning."""
+    expect(facts(page)).to_contain_text("frames, words in the picture, names, reaction")
