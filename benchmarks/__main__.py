@@ -25,6 +25,8 @@ answers     the answer maps of the reaction model against the bare sentence embe
             messages whose answers were held out; needs the extra [train]; five minutes
 api         searches over HTTP by 20 clients at once, of `serve --api-only` (--seconds for each of
             two ways, 60 by default); two minutes
+site        a static site of the starter library, as its first and its second visitor meet it; needs
+            the extras [dev] and [static], and npm; two minutes
 languages   false alarms of language recognition over all English messages of data/messages, and
             how many of 480 messages in eight languages it recognises; a few seconds
 """
@@ -51,7 +53,7 @@ from retrieval.search import Searcher, Term
 
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
-    *("index", "search", "signals", "renditions", "library", "answers", "languages", "api"),
+    *("index", "search", "signals", "renditions", "library", "answers", "languages", "api", "site"),
 )
 
 
@@ -76,6 +78,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="with GIFs, for `renditions`")
     parser.add_argument("--parameters", action="store_true", help="too, for `renditions`")
     args = parser.parse_args()
+    if args.what == "site":
+        from benchmarks.site import measure_site  # the packages of [static]
+
+        measure_site()
+        return
     if args.what == "start":
         from benchmarks.cold_start import measure_start  # a browser, which the others do without
 

@@ -5,7 +5,7 @@ import { el, iconButton } from "./dom.js";
 const PICTURES = "image/gif,image/webp,image/png,image/apng,image/jpeg,video/mp4,video/webm";
 
 export class Box {
-  /** `page` has t, examples, ask(change, {settled}), picture(file), own(files), openFilters(). */
+  /** `page` has t, examples, takesPictures, ask(change, {settled}), picture(file), own(files), openFilters(). */
   constructor(page) {
     const { t } = page;
     this.page = page;
@@ -40,8 +40,8 @@ export class Box {
         "div",
         { className: "tools" },
         this.less,
-        iconButton("image", t("picture"), () => this.file.click()),
-        iconButton("upload", t("rank_mine"), () => this.files.click()),
+        page.takesPictures ? iconButton("image", t("picture"), () => this.file.click()) : null,
+        page.takesPictures ? iconButton("upload", t("rank_mine"), () => this.files.click()) : null,
         (this.filters = iconButton("filter", t("narrow"), () => page.openFilters(this.filters), { "aria-haspopup": "dialog", "aria-expanded": "false" })),
       ),
       el("button", { type: "submit", hidden: true }), // without one, Enter does nothing in a form of two fields

@@ -62,7 +62,7 @@ function renderActions(gif, page, card) {
     isTakeable && navigator.canShare && button("share", "share", () => page.taking.share(gif, card)),
     isLocal ? null : save,
     !gif.blob && button("more", "more", () => page.more(gif)),
-    gif.frames?.length > 0 && button("why", "why", () => page.dialog.open(gif)),
+    (gif.score ?? null) !== null && button("why", "why", () => page.dialog.open(gif)),
     !gif.blob && favourite,
   ];
   const menu = el("div", { className: "actions" }, actions);

@@ -87,18 +87,28 @@ export class Grid {
     });
   }
 
-  /** Make the cards near the screen, and drop those far from it. */
-  draw() {
+  /**
+   * Make the cards near the screen, and drop those far from it. Those on the screen come first, and
+   * the others after they are painted: all at once would take 50 ms, in which no key is heard.
+   */
+  draw({ reach = 0 } = {}) {
     this.element.style.height = `${this.masonry.height}px`;
     if (!this.element.isConnected || !this.masonry.cardWidth) return;
     const screen = this.scroller?.clientHeight || innerHeight;
     const top = this.visibleTop();
-    const near = new Set(this.masonry.within(top - BEYOND * screen, top + (1 + BEYOND) * screen));
+    const within = (screens) => new Set(this.masonry.within(top - screens * screen, top + (1 + screens) * screen));
+    const near = within(BEYOND);
     near.add(this.focused()); // what has the focus stays
     for (const [number, card] of this.cards) {
       if (near.has(number)) continue;
       card.remove();
       this.cards.delete(number);
+    }
+    const now = within(reach);
+    for (const number of near) {
+      if (now.has(number) || this.cards.has(number)) continue;
+      near.delete(number);
+      if (number >= 0) this.drawOthers();
     }
     let before = null; // in order, so that Tab and screen readers go from rank to rank
     for (const number of [...near].filter((n) => n >= 0).sort((a, b) => a - b)) {
@@ -117,6 +127,15 @@ export class Grid {
       before = card;
     }
     if (top + (1 + FETCH_AHEAD) * screen > this.masonry.height) this.fetchMore();
+  }
+
+  drawOthers() {
+    this.others ??= requestAnimationFrame(() =>
+      setTimeout(() => {
+        this.others = null;
+        this.draw({ reach: BEYOND });
+      }),
+    );
   }
 
   place(card, number) {

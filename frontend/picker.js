@@ -23,14 +23,19 @@ const PAUSE_MS = 120; // without a key, before a question is asked
 const SCROLLED_AFTER_MS = 150; // without scrolling, where the visitor is gets stored
 
 export class Picker extends Answering {
-  constructor(config, before = null) {
+  /**
+   * `before` is the picker in another language, to go on where it was. `source` answers; without
+   * one the server does.
+   */
+  constructor(config, { before = null, source = null } = {}) {
     super();
     this.config = config;
     this.texts = config.texts;
     this.t = translator(config.texts);
     this.examples = config.examples;
     this.feedback = config.feedback;
-    this.source = new HttpSource(new URL(config.base, location.origin).href, config.lang);
+    this.takesPictures = config.pictures !== false; // a page without a server may be unable to
+    this.source = source ?? new HttpSource(new URL(config.base, location.origin).href, config.lang);
     this.kept = new Kept();
     this.uploads = new Uploads(this);
     this.taking = new Taking(this);
@@ -66,13 +71,7 @@ export class Picker extends Answering {
     this.status = el("div", { role: "status", className: "unseen" });
     this.empty = el("div", { className: "empty", hidden: true });
     root.append(
-      el(
-        "header",
-        { role: "none" }, // the page's banner is Streamlit's
-        el("h1", {}, t("title")),
-        el("a", { href: "about" }, t("model_card")),
-        el("details", {}, el("summary", {}, t("motivation_title")), el("p", {}, t("motivation"))),
-      ),
+      ...(this.config.about ? [this.renderHeader()] : []), // else the page around has one
       el("div", { className: "top" }, this.box.element, this.box.examples),
       this.browse.element,
       this.keptRow.element,
@@ -91,14 +90,26 @@ export class Picker extends Answering {
       this.toast.element,
       this.uploads.drop,
     );
-    this.listeners = [...this.uploads.listeners, ["keydown", (event) => this.onKey(event)]];
+    this.listeners = [...(this.takesPictures ? this.uploads.listeners : []), ["keydown", (event) => this.onKey(event)]];
     reducedMotion.addEventListener("change", () => this.refreshMotion());
     this.showQuestion();
+  }
+
+  renderHeader() {
+    const { t } = this;
+    return el(
+      "header",
+      { role: "none" }, // the page's banner is Streamlit's
+      el("h1", {}, t("title")),
+      el("a", { href: this.config.about }, t("model_card")),
+      el("details", {}, el("summary", {}, t("motivation_title")), el("p", {}, t("motivation"))),
+    );
   }
 
   boxPage() {
     return {
       t: this.t,
+      takesPictures: this.takesPictures,
       examples: this.examples,
       ask: (change, options) => this.ask(change, options),
       picture: (file) => this.uploads.ask(file),

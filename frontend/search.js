@@ -31,7 +31,7 @@ function pickerOf(config) {
   if (picker?.key === key) return picker;
   const before = picker;
   before?.destroy();
-  picker = Object.assign(new Picker(config, before), { key });
+  picker = Object.assign(new Picker(config, { before }), { key });
   return picker;
 }
 

@@ -1,6 +1,6 @@
 // Where answers come from: the HTTP API of the server that serves the page.
 //
-// A page without a server has another source with the same functions.
+// A page without a server has another source with the same functions (local.js).
 
 /** What the API refused, with its sentence and its code, such as "loading". */
 export class Refusal extends Error {
@@ -18,7 +18,8 @@ function keyOf(parameters) {
   return [...parameters].map((pair) => pair.map(encodeURIComponent).join("=")).sort().join("&");
 }
 
-export class HttpSource {
+/** What all sources share; each has its own request(path, {method, body, signal}). */
+export class Source {
   constructor(base, language) {
     this.base = base;
     this.language = language;
@@ -37,12 +38,9 @@ export class HttpSource {
     if (offset) asked.set("offset", offset);
     asked.set("lang", this.language);
     const key = keyOf(asked);
-    if (!this.kept.has(key)) {
-      const answer = await this.request(`api/v1/search?${key}`, { signal });
-      this.kept.set(key, answer);
-      if (this.kept.size > KEPT_ANSWERS) this.kept.delete(this.kept.keys().next().value);
-    }
-    const answer = this.kept.get(key);
+    const answer = this.kept.get(key) ?? (await this.request(`search?${key}`, { signal }));
+    if (!answer.provisional) this.kept.set(key, answer); // else another one is on its way
+    if (this.kept.size > KEPT_ANSWERS) this.kept.delete(this.kept.keys().next().value);
     return { ...answer, gifs: [...answer.gifs] };
   }
 
@@ -52,35 +50,37 @@ export class HttpSource {
   }
 
   async gif(id) {
-    return this.request(`api/v1/gifs/${encodeURIComponent(id)}`);
+    return this.request(`gifs/${encodeURIComponent(id)}`);
   }
 
   async categories() {
-    return (await this.request(`api/v1/categories?lang=${this.language}`)).categories;
+    return (await this.request(`categories?lang=${this.language}`)).categories;
   }
 
   async filters() {
-    return this.request("api/v1/filters");
+    return this.request("filters");
   }
 
   /** Embed a picture to ask with; returns its token. */
   async sendPicture(file, signal) {
-    return (await this.request("api/v1/pictures", { method: "POST", body: file, signal })).picture;
+    return (await this.request("pictures", { method: "POST", body: file, signal })).picture;
   }
 
   /** Embed one of the visitor's own pictures; returns {mine, gif}. */
   async sendMine(file, token, signal) {
     const parameters = new URLSearchParams({ name: file.name });
     if (token) parameters.set("mine", token);
-    return this.request(`api/v1/mine?${parameters}`, { method: "POST", body: file, signal });
+    return this.request(`mine?${parameters}`, { method: "POST", body: file, signal });
   }
 
   forgetMine(token) {
-    this.request(`api/v1/mine/${encodeURIComponent(token)}`, { method: "DELETE" }).catch(() => {});
+    this.request(`mine/${encodeURIComponent(token)}`, { method: "DELETE" }).catch(() => {});
   }
+}
 
+export class HttpSource extends Source {
   async vote(vote) {
-    return this.request("api/v1/votes", {
+    return this.request("votes", {
       method: "POST",
       body: JSON.stringify(vote),
       headers: { "Content-Type": "application/json" },
@@ -88,7 +88,7 @@ export class HttpSource {
   }
 
   async request(path, options = {}) {
-    const response = await fetch(this.address(path), options);
+    const response = await fetch(this.address(`api/v1/${path}`), options);
     if (response.ok) return response.status === 204 ? null : response.json();
     const problem = await response.json().catch(() => ({}));
     throw new Refusal(problem, response.status);

@@ -3,7 +3,7 @@
 import { clip, el, iconButton } from "./dom.js";
 import { linkOf, markdownOf } from "./take.js";
 
-/** Fill a <dialog> for a GIF. `page` as in renderCard, plus answer, feedback, sentenceOf(). */
+/** Fill a <dialog> for a GIF. `page` as in renderCard, plus config, answer, feedback, sentenceOf(). */
 export function renderWhy(gif, page) {
   const { t } = page;
   return el(
@@ -12,7 +12,7 @@ export function renderWhy(gif, page) {
     el("header", {}, el("h2", {}, clip(gif.title, 1000)), iconButton("close", t("close"), () => page.dialog.close())),
     renderShares(gif, t),
     gif.words && renderWords(gif.words, page),
-    renderFrames(gif, page),
+    gif.blob || page.config.frames !== false ? renderFrames(gif, page) : null, // a page without a server knows the mean
     page.feedback && !gif.blob && page.answer?.question ? renderVote(gif, page) : null,
     renderFacts(gif, t),
     gif.alike.length

@@ -32,7 +32,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # The files that take longest, in this order: workers get files one by one, and a long one that
 # comes last keeps one worker busy while the others have ended.
 SLOWEST = (
-    "test_space_run", "test_accessibility", "test_hub", "test_keyboard", "test_picker_history",
+    "test_space_run", "test_accessibility", "test_hub", "test_site_model", "test_keyboard",
+    "test_picker_history", "test_site_page", "test_site_engine", "test_site_deploy",
     "test_exported", "test_picker", "test_scripts", "test_library_page", "test_cli",
     "test_compat_giphy", "test_space", "test_incremental", "test_compat_tenor", "test_output",
     "test_training", "test_evaluation_commands", "test_feedback", "test_about",

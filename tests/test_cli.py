@@ -183,7 +183,7 @@ def test_base_installation_has_none_of_the_packages_of_the_extras():
     imported = {
         "open_clip_torch": "open_clip", "resvg-py": "resvg_py", "ir-measures": "ir_measures"
     }  # fmt: skip
-    parts = ("torch", "hub", "train", "evaluate")
+    parts = ("torch", "hub", "train", "evaluate", "static")
     extras = names([line for extra in parts for line in requirements_of(extra)])
     extras = {imported.get(name, name) for name in extras} - {"clip-reaction-search"}
     assert extras == set(EXTRAS)

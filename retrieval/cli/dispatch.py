@@ -28,7 +28,7 @@ VERBS = {
     "train": "Train the `mini` checkpoint from emoji art, names and chat messages.",
     "export": "Export a checkpoint, to search without torch and to encode faster on a CPU.",
     "publish": "Publish an index bundle or a checkpoint on the Hugging Face Hub.",
-    "deploy": "Deploy the page as a Space on the Hugging Face Hub.",
+    "deploy": "Deploy the page as a Space on the Hugging Face Hub, or as a static site.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "feedback": "Summarize the votes that people cast on reactions.",
 }
@@ -46,6 +46,9 @@ EXTRAS = {
     "scipy": "evaluate",
     "nncf": "train",
     "resvg_py": "train",
+    "onnx": "static",
+    "onnxruntime": "static",
+    "onnxscript": "static",
 }
 
 

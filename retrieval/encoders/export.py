@@ -14,8 +14,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,22 @@ class _ImageTower(torch.nn.Module):
 
 
 class _TextTower(torch.nn.Module):
-    """Token numbers, int64 (b, t), to unit embeddings (b, dim)."""
+    """Token numbers, int64 (b, t), to unit embeddings (b, dim), and to those of sentences."""
 
-    def __init__(self, encoder: OpenClipEncoder):
+    def __init__(self, encoder: OpenClipEncoder, *, sentences: bool):
         super().__init__()
-        self.model = encoder.model
+        self.model, self._sentences = encoder.model, sentences
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.normalize(self.model.encode_text(tokens), dim=-1)
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        normalize = torch.nn.functional.normalize
+        if not self._sentences:
+            return normalize(self.model.encode_text(tokens), dim=-1)
+        pooled: list[torch.Tensor] = []
+        projection = self.model.text.proj
+        hook = projection.register_forward_pre_hook(lambda _, inputs: pooled.append(inputs[0]))
+        features = self.model.encode_text(tokens)
+        hook.remove()
+        return normalize(features, dim=-1), normalize(pooled[0], dim=-1)
 
 
 def export_encoder(
@@ -111,7 +119,7 @@ def export_encoder(
     home = home.resolve() if home and out.is_relative_to(home.resolve()) else None
     with StagedFolder(out, owned_files) as staged:
         partial = staged.path
-        settings, tokenizer_file = _write_tokenizer(encoder, partial, home)
+        settings, tokenizer_file = write_tokenizer(encoder, partial, home)
         # Half the size, and the same numbers, where the weights were stored in float16.
         half = all(_fits_half(weight) for weight in encoder.model.state_dict().values())
         towers = _convert(encoder, trim=settings.trim)
@@ -165,36 +173,53 @@ def owned_files(folder: Path) -> tuple[str, ...] | None:
         return None
 
 
-def _convert(encoder: OpenClipEncoder, *, trim: bool) -> dict[str, ov.Model]:
+def trace_tower(
+    encoder: OpenClipEncoder, tower: str, *, trim: bool, sentences: bool = False
+) -> torch.export.ExportedProgram:
+    """The computation of a tower ("image" or "text") for any number of rows.
+
+    With `trim` the rows of a text tower may be shorter than its context, with `sentences` it also
+    gives their unit embeddings before its projection. CheckpointError if it cannot be traced.
+    """
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    tokens = encoder.tokenize(["a sample of a text", "another one"])
-    text_shape: dict[int, Any] = {0: batch}
-    if trim:
-        context = encoder.tokenizer.context_length
-        text_shape[1] = torch.export.Dim("length", min=2, max=context - 1)
-    pixels = torch.from_numpy(probe_pixels(encoder.prepare.size, 2))
+    shape: dict[int, Any] = {0: batch}
+    module: torch.nn.Module
+    if tower == "image":
+        module = _ImageTower(encoder)
+        example = torch.from_numpy(probe_pixels(encoder.prepare.size, 2))
+    else:
+        module = _TextTower(encoder, sentences=sentences)
+        example = encoder.tokenize(["a sample of a text", "another one"])
+        if trim:
+            context = encoder.tokenizer.context_length
+            shape[1] = torch.export.Dim("length", min=2, max=context - 1)
+    with translated_failures(encoder, tower), quiet(), torch.no_grad():
+        return torch.export.export(module.eval(), (example,), dynamic_shapes=(shape,), strict=False)
+
+
+@contextmanager
+def translated_failures(encoder: OpenClipEncoder, tower: str) -> Iterator[None]:
+    """Turn any error, as torch and OpenVINO raise many types, into a CheckpointError."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise CheckpointError(
+            f"The {tower} tower of {encoder.label} cannot be exported ({reason}). It can "
+            f"still be used with torch: --runtime torch"
+        ) from error
+
+
+def _convert(encoder: OpenClipEncoder, *, trim: bool) -> dict[str, ov.Model]:
     frontend = FrontEndManager().load_by_framework("pytorch")
     converted = {}
-    for tower, module, example, shape in (
-        ("image", _ImageTower(encoder), pixels, {0: batch}),
-        ("text", _TextTower(encoder), tokens, text_shape),
-    ):
-        try:
-            with quiet(), torch.no_grad():
-                program = torch.export.export(
-                    module.eval(), (example,), dynamic_shapes=(shape,), strict=False
-                )
-            # Not ov.convert_model: it would fold batch normalisation into the weights,
-            # which then no longer lie in the checkpoint. Compiling folds it all the same.
-            with quiet():
-                decoder = TorchFXPythonDecoder.from_exported_program(program)
-                converted[tower] = frontend.convert(frontend.load(decoder))
-        except Exception as error:  # torch and OpenVINO raise errors of many types
-            reason = (str(error).strip().splitlines() or [repr(error)])[0]
-            raise CheckpointError(
-                f"The {tower} tower of {encoder.label} cannot be exported ({reason}). It can "
-                f"still be used with torch: --runtime torch"
-            ) from error
+    for tower in TOWERS:
+        program = trace_tower(encoder, tower, trim=trim)
+        # Not ov.convert_model: it would fold batch normalisation into the weights,
+        # which then no longer lie in the checkpoint. Compiling folds it all the same.
+        with translated_failures(encoder, tower), quiet():
+            decoder = TorchFXPythonDecoder.from_exported_program(program)
+            converted[tower] = frontend.convert(frontend.load(decoder))
     return converted
 
 
@@ -233,7 +258,7 @@ def _quantise(
     return {"image": image, "text": text}
 
 
-def _write_tokenizer(
+def write_tokenizer(
     encoder: OpenClipEncoder, out: Path, home: Path | None
 ) -> tuple[TokenSettings, str]:
     """Its settings and its file (relative to `out`); compared with open_clip's on samples."""

@@ -30,10 +30,13 @@ class SentenceEncoder(Protocol):
 def sentence_encoder(encoder: Encoder | None = None) -> SentenceEncoder:
     """Return the encoder itself if it is an exported mini, else one that all callers share.
 
-    CheckpointError if mini's export is missing.
+    An encoder of another checkpoint that has mini's text tower as well says so by an attribute
+    `sentences_of`. CheckpointError if mini's export is missing.
     """
-    if encoder is not None and encoder.checkpoint == MINI and hasattr(encoder, "encode_sentences"):
-        return cast(SentenceEncoder, encoder)
+    if isinstance(encoder, SentenceEncoder) and (
+        getattr(encoder, "sentences_of", encoder.checkpoint) == MINI
+    ):
+        return encoder
     return _load()
 
 

@@ -139,12 +139,10 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
     if not files:
         raise CheckpointError(f"{folder} holds no *.safetensors: the weights are missing.")
     options = {}
-    text_cfg = _text_config(folder)
-    if "hf_model_name" in text_cfg and (folder / "config.json").is_file():
-        # open_clip takes the tokenizer of a local-dir from the folder, but would ask
-        # the Hub for the text tower's config.json: point it at the folder as well.
-        local = {"hf_model_name": str(folder), "hf_model_pretrained": False}
-        options["text_cfg"] = {**text_cfg, **local}
+    # open_clip takes the tokenizer of a local-dir from the folder, but would ask
+    # the Hub for the text tower's config.json: point it at the folder as well.
+    if local := _local_text_tower(folder):
+        options["text_cfg"] = {**_text_config(folder), **local}
     try:
         with quiet():
             model, _, preprocess = open_clip.create_model_and_transforms(
@@ -158,6 +156,46 @@ def load_folder(folder: Path, *, untrained: bool = False) -> tuple[Any, Any, Any
             f"Fetch it again (for the shipped one: git checkout -- {folder.name})."
         ) from error
     return model, preprocess, tokenizer
+
+
+def count_parameters(checkpoint: Checkpoint) -> dict[str, int] | None:
+    """The numbers of parameters of the "image" and the "text" tower, without loading weights.
+
+    None where that cannot be told without a download.
+    """
+    import open_clip
+    import torch
+
+    resolved = checkpoint.resolved
+    config: dict[str, Any] | None = None
+    local: dict[str, object] = {}
+    if resolved.folder and (resolved.folder / CONFIG).is_file():
+        config = json.loads((resolved.folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+        local = _local_text_tower(resolved.folder)
+    elif resolved.kind == "open_clip":
+        config = open_clip.get_model_config(resolved.name)
+    if config is None or ("hf_model_name" in config["text_cfg"] and not local):
+        return None
+    config["text_cfg"] |= local
+    has_own_text = config.pop("custom_text", False) or local
+    build = open_clip.CustomTextCLIP if has_own_text else open_clip.CLIP
+    with quiet(), torch.device("meta"):
+        return parameters_of(build(**config))
+
+
+def parameters_of(model: Any) -> dict[str, int]:
+    """The numbers of parameters of a model's "image" and "text" tower."""
+    counts = {"image": 0, "text": 0}
+    for name, weights in model.named_parameters():
+        counts["image" if name.startswith("visual.") else "text"] += weights.numel()
+    return counts
+
+
+def _local_text_tower(folder: Path) -> dict[str, object]:
+    """What makes open_clip build a Hugging Face text tower from the folder, not from the Hub."""
+    if "hf_model_name" in _text_config(folder) and (folder / "config.json").is_file():
+        return {"hf_model_name": str(folder), "hf_model_pretrained": False}
+    return {}
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from retrieval.hub import front_matter, split_front_matter
-from retrieval.library import UNKNOWN_LICENSE, Manifest, Record
+from retrieval.library import UNKNOWN_LICENSE, Manifest, Record, is_web_address
 
 OTHER = "other"  # the Hub's value for several licences, and for an unknown one
 MAX_SOURCES = 50  # rows of the table; the catalogue has the rest
@@ -93,6 +93,29 @@ def model_card(
         text=text.strip(),
         facts=facts,
         exported=exported,
+    )
+
+
+def site_card(
+    front: Mapping[str, object],
+    manifest: Manifest,
+    records: Sequence[Record],
+    checkpoint: str,
+    agreement: str,
+) -> str:
+    """Render the README of a static site; `agreement` says how well its model does."""
+    return _render(
+        "site_card.md.j2",
+        front_matter=front_matter(front),
+        title=front["title"],
+        manifest=manifest,
+        n_records=len(records),
+        n_on_web=sum(is_web_address(record.uri) for record in records),
+        n_unknown=n_unknown(manifest.licenses),
+        has_one_license=license_id(manifest.licenses) != OTHER,
+        checkpoint=checkpoint,
+        agreement=agreement,
+        sources=_source_rows(records),
     )
 
 

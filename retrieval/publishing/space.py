@@ -83,7 +83,7 @@ def assemble(
         }
     models = model_on_hub(model or manifest.checkpoint)
     files["README.md"] = _with_front_matter(ROOT / "space" / "README.md", models, datasets)
-    _refuse_secrets(files)
+    refuse_secrets(files)
     variables = {
         "TORCH": str(int(torch)),
         "BAKE": str(int(bake)),
@@ -94,9 +94,14 @@ def assemble(
 
 
 def write(space: Space, folder: Path) -> None:
-    """Write the files as the repository will have them; OutputError if the folder is not empty."""
+    """`write_files` of a Space."""
+    write_files(space.files, folder)
+
+
+def write_files(files: Files, folder: Path) -> None:
+    """Write files as a repository will have them; OutputError if the folder is not empty."""
     require_empty(folder)
-    for name, content in space.files.items():
+    for name, content in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
@@ -120,16 +125,17 @@ def _own_files() -> dict[str, Path | bytes]:
     # Those that every checkpoint encodes by itself; the answers are for training alone.
     texts += [p for p in _files_in(REACTION_TEXTS) if not p.name.startswith("answers_")]
     files: dict[str, Path | bytes] = {p.relative_to(ROOT).as_posix(): p for p in texts}
-    # The page's scripts, and the package but for training; checkpoints go up as needed.
+    # The page's scripts, and the package without training and static sites; checkpoints go up
+    # as needed.
     code = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("web/texts/*.json")]
     inside = [(file.relative_to(PACKAGE), file) for file in code]
     files |= {
         f"retrieval/{name.as_posix()}": file
         for name, file in inside
-        if name.parts[0] not in ("training", "shipped")
+        if name.parts[0] not in ("training", "site", "shipped")
     }
-    for folder in ("views", "frontend"):
-        files |= {f"{folder}/{file.name}": file for file in _files_in(ROOT / folder)}
+    for folder in ("views", "frontend"):  # below frontend/ is what static sites alone need
+        files |= {f"{folder}/{p.name}": p for p in _files_in(ROOT / folder, deep=False)}
     card = CHECKPOINTS / "mini" / "README.md"  # which the about page shows
     files["retrieval/checkpoints/mini/README.md"] = card
     return files | {name: ROOT / "space" / name for name in TOP_FILES}
@@ -202,8 +208,9 @@ def _check_same(manifest: Manifest, checkpoint: Checkpoint, found: str) -> None:
         )
 
 
-def _files_in(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
+def _files_in(folder: Path, *, deep: bool = True) -> list[Path]:
+    files = sorted(folder.rglob("*") if deep else folder.iterdir())
+    return [p for p in files if p.is_file() and "__pycache__" not in p.parts]
 
 
 def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> bytes:
@@ -213,7 +220,8 @@ def _with_front_matter(readme: Path, models: list[str], datasets: list[str]) -> 
     return f"{front_matter(values)}{text}".encode()
 
 
-def _refuse_secrets(files: Files) -> None:
+def refuse_secrets(files: Files) -> None:
+    """SpaceError if a file's name or content looks like a secret."""
     for name, content in files.items():
         found = _SECRET_NAME.fullmatch(PurePosixPath(name).name) is not None
         if not found and size_of(content) <= _TEXT_BYTES:

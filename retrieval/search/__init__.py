@@ -1,5 +1,6 @@
 """Search: turn a query into ranked GIFs."""
 
+from retrieval.search.constants import ranking_constants, ranking_weights
 from retrieval.search.fusion import FUSIONS
 from retrieval.search.query import (
     RECOGNISED,
@@ -26,4 +27,6 @@ __all__ = [
     "chat_terms",
     "check_message",
     "encoder_of",
+    "ranking_constants",
+    "ranking_weights",
 ]

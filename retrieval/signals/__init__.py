@@ -2,7 +2,7 @@
 
 from retrieval.signals.measure import Measured, signal_weights
 from retrieval.signals.names import name_of, split_name
-from retrieval.signals.phrases import likeness
+from retrieval.signals.phrases import LETTER_CONSTANTS, likeness
 from retrieval.signals.reaction import Reactions
 from retrieval.signals.store import (
     SENTENCES,
@@ -15,6 +15,7 @@ from retrieval.signals.store import (
 )
 
 __all__ = [
+    "LETTER_CONSTANTS",
     "SENTENCES",
     "SIGNALS_FOLDER",
     "GifSignals",

@@ -20,6 +20,14 @@ MAX_RARE, MAX_GIFS = 6, 1_000  # words that are searched for, and how many GIFs 
 MAX_IDLE = 4  # connections that are kept open
 LONG = 8  # trigrams of a text that a message may contain as a part
 CONTAINED = 0.9  # how alike the two are then
+# For the search engine of a static site, which looks up in the same way.
+LETTER_CONSTANTS = {
+    "max_words": MAX_WORDS,
+    "max_rare": MAX_RARE,
+    "max_gifs": MAX_GIFS,
+    "long": LONG,
+    "contained": CONTAINED,
+}
 _WORD = re.compile(r"[\w']+")
 _NO_LETTER = re.compile(r"[\W_]+")
 

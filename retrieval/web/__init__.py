@@ -7,7 +7,16 @@ from retrieval.web.addresses import (
     rendition_url,
     still_url,
 )
-from retrieval.web.advice import EXAMPLES, Advice, advise, examples_for
+from retrieval.web.advice import (
+    EXAMPLES,
+    Advice,
+    advise,
+    examples_for,
+    language_advice,
+    outdated_advice,
+    sight_advice,
+    visible_label,
+)
 from retrieval.web.cards import Card, checkpoint_card, describe_loaded, library_card
 from retrieval.web.catalog import filter_choices, library_catalog
 from retrieval.web.feedback import (
@@ -26,7 +35,7 @@ from retrieval.web.frontend import (
     frontend_folder,
     frontend_route,
 )
-from retrieval.web.languages import recognise_language
+from retrieval.web.languages import OTHER, SCRIPTS, recognise_language
 from retrieval.web.library_map import LibraryMap, library_map
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import Overview, open_overview
@@ -34,7 +43,7 @@ from retrieval.web.page import OPENING, page_config, page_frame
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.server import tune_server
 from retrieval.web.settings import Settings, current_settings
-from retrieval.web.translations import LANGUAGES, Sentence, TextKey, translate
+from retrieval.web.translations import LANGUAGES, Sentence, TextKey, texts, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import (
     UPLOAD_LIMITS,
@@ -52,7 +61,9 @@ __all__ = [
     "GIF_ROUTE",
     "LANGUAGES",
     "OPENING",
+    "OTHER",
     "RENDITION_ROUTE",
+    "SCRIPTS",
     "STILL_ROUTE",
     "UPLOAD_LIMITS",
     "Advice",
@@ -86,12 +97,14 @@ __all__ = [
     "find_file",
     "frontend_folder",
     "frontend_route",
+    "language_advice",
     "library_card",
     "library_catalog",
     "library_map",
     "loading",
     "media_file",
     "open_overview",
+    "outdated_advice",
     "page_config",
     "page_frame",
     "png_of",
@@ -100,11 +113,14 @@ __all__ = [
     "recognise_language",
     "rendition_url",
     "save_vote",
+    "sight_advice",
     "still_url",
     "summarize",
+    "texts",
     "timestamp",
     "translate",
     "tune_server",
     "visible",
+    "visible_label",
     "without_paths",
 ]

@@ -40,12 +40,12 @@ def advise(message: str, searcher: Searcher, *, by_frames: bool = False) -> list
     advice = []
     language = recognise_language(message) if message.strip() else None
     if language:
-        advice += _about_language(language, searcher)
-    outdated = _outdated(searcher)
+        advice += language_advice(language, searcher)
+    outdated = outdated_advice(searcher)
     if outdated:
         advice.append(outdated)
     if by_frames or searcher.signals == ("frames",):
-        advice += _about_sight(searcher)
+        advice += sight_advice(searcher)
     return advice
 
 
@@ -87,7 +87,8 @@ def measured_of(searcher: Searcher) -> Measured | None:
         return None
 
 
-def _about_language(language: Language, searcher: Searcher) -> list[Advice]:
+def language_advice(language: Language, searcher: Searcher) -> list[Advice]:
+    """Advice on a message in a language that the checkpoint or the signals do not read."""
     read = languages_of(searcher.encoder.checkpoint)
     values: dict[str, object] = {"language": TextKey(f"language_{language.key}")}
     if read.reads(language.codes) is False:
@@ -98,7 +99,8 @@ def _about_language(language: Language, searcher: Searcher) -> list[Advice]:
     return []
 
 
-def _about_sight(searcher: Searcher) -> list[Advice]:
+def sight_advice(searcher: Searcher) -> list[Advice]:
+    """Advice on a question that frames decide, if the checkpoint hardly sees these pictures."""
     measured = measured_of(searcher)
     if measured is None or measured.sight >= BLIND:
         return []
@@ -117,7 +119,7 @@ def _about_sight(searcher: Searcher) -> list[Advice]:
     return [Advice("advice_unseen_anyway" if has_better else "advice_unseen", values)]
 
 
-def _outdated(searcher: Searcher) -> Advice | None:
+def outdated_advice(searcher: Searcher) -> Advice | None:
     """Advice to rebuild a bundle whose signals are of another version of this program."""
     bundle = searcher.collection
     if not isinstance(bundle, Bundle) or searcher.signals != ("frames",):

@@ -33,7 +33,7 @@ def _language(key: str, codes: str = "") -> Language:
 
 
 # By the first word of a letter's Unicode name.
-_SCRIPTS = {
+SCRIPTS = {
     "HANGUL": _language("ko"),
     "HIRAGANA": _language("ja"),
     "KATAKANA": _language("ja"),
@@ -45,7 +45,7 @@ _SCRIPTS = {
     "HEBREW": _language("he", "he yi"),
     "THAI": _language("th"),
 }
-_OTHER = Language("other_script", frozenset())
+OTHER = Language("other_script", frozenset())
 _LATIN = "LATIN"
 
 # What CLD2 is trusted with: those it was measured on. Malay and Indonesian look alike to it.
@@ -76,7 +76,7 @@ def recognise_language(message: str) -> Language | None:
     script, n = letters.most_common(1)[0]
     if script == _LATIN:
         return _recognise_latin(message)
-    return _SCRIPTS.get(script, _OTHER) if 2 * n > letters.total() else None
+    return SCRIPTS.get(script, OTHER) if 2 * n > letters.total() else None
 
 
 def _runs(message: str) -> Iterator[tuple[str, int]]:

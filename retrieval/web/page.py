@@ -36,6 +36,7 @@ def page_config(
         **page_frame(language, base),
         "texts": texts(language),
         "examples": examples_for(searcher, language),
+        "about": "about",
         "feedback": settings.feedback,
         "max_files": settings.max_files,
     }

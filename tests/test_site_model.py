@@ -1,0 +1,241 @@
+"""The towers of a static site give what the checkpoint gives, in files that a browser can run."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import open_clip
+import pytest
+import torch
+from conftest import save_gif
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
+from safetensors.torch import save_file
+
+from retrieval.build.build import build_index
+from retrieval.encoders import PRESETS, Checkpoint
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.tokenizer import Tokens, TokenSettings, clean_text, spell_out
+from retrieval.errors import CheckpointError, SpaceError
+from retrieval.evaluation import load_messages
+from retrieval.hub import sha256_of
+from retrieval.paths import ROOT, STARTER
+from retrieval.search import Searcher
+from retrieval.site import vendor as vendoring
+from retrieval.site.model import MAX_TEXT_BYTES, check_text_tower, write_model
+from retrieval.site.vendor import FILES, PACKAGES, write_vendor
+from retrieval.site.weights import BLOCK, in_eight_bits, quantised
+
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1},
+}
+needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+
+
+@pytest.fixture(scope="module")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "vendor"
+    write_vendor(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of the starter library's site."""
+    folder = tmp_path_factory.mktemp("site") / "model"
+    write_model(Searcher.open(STARTER), folder, {"wasm": {"file": "vendor/a.wasm"}})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def facts(model: Path) -> dict:
+    return json.loads((model / "model.json").read_text())
+
+
+def test_model_in_eight_bits_agrees_with_the_checkpoint(facts: dict):
+    agreement = facts["agreement"]
+    assert agreement["n_messages"] == 200
+    assert agreement["overlap_at_10"] >= 0.97
+    assert agreement["message_cosine_mean"] >= 0.995 and agreement["message_cosine_min"] >= 0.99
+    assert agreement["sentence_cosine_mean"] >= 0.995 and agreement["sentence_cosine_min"] >= 0.99
+    assert agreement["n_pictures"] == 50 and agreement["image_cosine_min"] >= 0.99
+
+
+def test_model_json_describes_the_files_for_the_engine(model: Path, facts: dict):
+    towers = facts["towers"]
+    assert (towers["sentence"], facts["dim"], facts["checkpoint"]) == (None, 256, "mini")
+    for name, limit in (("message", 25_000_000), ("image", 6_000_000)):
+        file = model / towers[name]["file"]
+        assert towers[name]["bytes"] == file.stat().st_size < limit
+        assert towers[name]["sha256"] == sha256_of(file)
+    assert TokenSettings(**towers["message"]["token_settings"]).spell_out_emoji
+    assert towers["image"]["preprocess"]["size"] == [64, 64]
+    assert facts["vendor"] == {"wasm": {"file": "vendor/a.wasm"}}
+
+
+def test_graphs_hold_no_path_of_the_machine_that_wrote_them(model: Path):
+    for file in model.glob("*.onnx"):
+        graph = onnx.load(file).graph
+        assert not [n.name for n in graph.node if n.metadata_props or n.doc_string]
+        assert b"site-packages" not in file.read_bytes()
+
+
+def test_text_tower_takes_messages_of_any_number_and_length(model: Path, facts: dict):
+    tower = facts["towers"]["message"]
+    session = InferenceSession(str(model / tower["file"]))
+    tokens = Tokens(model / tower["tokenizer"], TokenSettings(**tower["token_settings"]))
+    outputs = [tower["outputs"]["embedding"], tower["outputs"]["sentence"]]
+    texts = ["thanks", "so tired of this week, I could sleep for a year " * 10]
+    together = session.run(outputs, {"tokens": tokens(texts)})
+    assert [rows.shape for rows in together] == [(2, 256), (2, 384)]
+    for rows in together:
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    alone = session.run(outputs, {"tokens": tokens(texts[:1])})
+    np.testing.assert_allclose(alone[0][0], together[0][0], atol=1e-4)
+
+
+def test_checkpoint_with_open_clips_own_towers_is_written_too(tmp_path: Path):
+    """Of a library without signals: then no other tower has to read sentences."""
+    torch.manual_seed(0)
+    settings = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "open_clip_config.json").write_text(json.dumps(settings))
+    checkpoint = open_clip.create_model(f"local-dir:{tmp_path / 'tiny'}")
+    save_file(checkpoint.state_dict(), tmp_path / "tiny" / "open_clip_model.safetensors")
+    for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        save_gif(tmp_path / "gifs" / f"{name}.gif", [colour])
+    encoder = OpenClipEncoder(f"local-dir:{tmp_path / 'tiny'}")
+    build_index(tmp_path / "gifs", tmp_path / "index", encoder, signals=["frames"])
+    agreement = write_model(Searcher.open(tmp_path / "index", encoder), tmp_path / "model")
+    assert agreement.message_cosine_min >= 0.99 and agreement.sentence_cosine_min is None
+    described = (tmp_path / "model" / "model.json").read_text()
+    assert str(tmp_path) not in described and Path.home().as_posix() not in described
+    towers = json.loads(described)["towers"]
+    assert towers["message"]["token_settings"]["kind"] == "clip" and towers["sentence"] is None
+
+
+def test_weights_come_back_within_half_a_level_of_their_block():
+    weights = np.random.default_rng(0).normal(size=(40, 3, 70)).astype(np.float32)
+    weights[0] = 0
+    for axis in range(3):
+        levels, scales = quantised(weights, axis)
+        assert levels.dtype == np.int8 and levels.shape == weights.shape
+        assert scales.shape[axis] == -(-weights.shape[axis] // BLOCK)
+        each = np.repeat(scales.astype(np.float32), BLOCK, axis)
+        each = np.take(each, np.arange(weights.shape[axis]), axis)
+        # A float16 scale is rounded, which the largest weight of a block may feel as well.
+        assert (np.abs(levels * each - weights) <= 0.56 * each + 127 * each / 2048).all()
+
+
+def test_stored_tables_and_matrices_compute_what_the_graph_computed_and_masks_stay():
+    rng = np.random.default_rng(1)
+    mask = np.triu(np.full((96, 96), -np.inf, np.float32), 1)
+    table = rng.normal(size=(200, 48)).astype(np.float32)
+    matrix = rng.normal(size=(48, 96)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"], axis=0, doc_string="a line"),
+        helper.make_node("MatMul", ["rows", "matrix"], ["out"]),
+        helper.make_node("Exp", ["mask"], ["mask_out"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
+        [
+            helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 96]),
+            helper.make_tensor_value_info("mask_out", TensorProto.FLOAT, [96, 96]),
+        ],
+        [
+            numpy_helper.from_array(values, name)
+            for name, values in {"table": table, "matrix": matrix, "mask": mask}.items()
+        ],
+    )
+    exact = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    small = in_eight_bits(exact)
+    assert exact.ByteSize() - small.ByteSize() > 2.5 * (table.size + matrix.size)
+    given = {"ids": np.array([3, 199, 3])}
+    (before, masked), (after, still_masked) = (
+        InferenceSession(m.SerializeToString()).run(None, given) for m in (exact, small)
+    )
+    np.testing.assert_array_equal(masked, still_masked)
+    cosines = (before * after).sum(1) / np.linalg.norm(before, axis=1)
+    assert (cosines / np.linalg.norm(after, axis=1) > 0.999).all()
+
+
+def test_text_tower_that_visitors_would_wait_for_is_refused_before_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def load(*_: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("retrieval.encoders.open_clip.load_checkpoint", load)
+    with pytest.raises(CheckpointError) as raised:
+        check_text_tower(Checkpoint.parse("siglip2"))
+    assert str(raised.value) == (
+        "The text tower of siglip2 has 300 MB in eight bits, which every visitor of a static site "
+        "would download; expected 150 MB or less. Build the library with a smaller checkpoint: "
+        "--model mini (24 MB) or clip (67 MB) or fast (67 MB)."
+    )
+    for name in ("mini", "clip"):
+        check_text_tower(Checkpoint.parse(name))
+    assert MAX_TEXT_BYTES == 150_000_000 and set(PRESETS) > {"mini", "clip"}
+
+
+@needs_npm
+def test_vendored_files_are_those_of_the_lock_file_with_their_licences(vendor: Path):
+    names = {file.name for file in vendor.iterdir()}
+    assert {Path(source).name for source in FILES.values()} < names
+    licences = [(vendor / Path(package.file).name).read_text() for package in PACKAGES]
+    assert "Permission is hereby granted" in licences[0] and "Apache License" in licences[1]
+    lock = json.loads((ROOT / "frontend" / "vendor" / "package-lock.json").read_text())
+    installed = [facts for name, facts in lock["packages"].items() if name]
+    assert all(facts["integrity"].startswith("sha512-") for facts in installed)
+    assert not any("resolved" in facts for facts in installed)
+
+
+def test_missing_npm_and_a_changed_package_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpaceError, match=r"needs npm, which is not installed.*Install Node\.js"):
+        write_vendor(tmp_path / "vendor")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error code EINTEGRITY' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    with pytest.raises(SpaceError, match=r"npm could not install .* \(code EINTEGRITY\)"):
+        write_vendor(tmp_path / "vendor")
+    assert not (tmp_path / "vendor").exists() and vendoring.SOURCES.is_dir()
+
+
+@needs_npm
+def test_tokenizer_of_the_site_gives_the_same_numbers_as_here(
+    model: Path, facts: dict, vendor: Path, tmp_path: Path
+):
+    """In JavaScript, after cleaning, for all messages of the evaluation."""
+    tower = facts["towers"]["message"]
+    settings = TokenSettings(**tower["token_settings"])
+    raw = [message.text for name in ("test", "dev") for message in load_messages(name)]
+    texts = [clean_text(spell_out(text), settings.clean) for text in [*raw, "안녕 é 你好", ""]]
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    script = f"""
+import {{ readFileSync }} from "node:fs";
+import {{ Tokenizer }} from {json.dumps(str(vendor / "tokenizers.min.mjs"))};
+const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
+const tokenizer = new Tokenizer(read({json.dumps(str(model / tower["tokenizer"]))}), {{}});
+const texts = read({json.dumps(str(tmp_path / "texts.json"))});
+console.log(JSON.stringify(texts.map((text) => tokenizer.encode(text).ids)));
+"""
+    (tmp_path / "encode.mjs").write_text(script)
+    command = ["node", str(tmp_path / "encode.mjs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    tokens = Tokens(model / tower["tokenizer"], settings)
+    assert len(texts) > 400
+    for text, ids in zip(texts, json.loads(done.stdout), strict=True):
+        ours = tokens([text])[0]
+        assert ours[: len(ids)].tolist() == ids[: settings.context_length], text
+        assert (ours[len(ids) :] == settings.pad_id).all(), text
