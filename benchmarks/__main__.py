@@ -26,7 +26,7 @@ answers     the answer maps of the reaction model against the bare sentence embe
 api         searches over HTTP by 20 clients at once, of `serve --api-only` (--seconds for each of
             two ways, 60 by default); two minutes
 site        a static site of the starter library, as its first and its second visitor meet it; needs
-            the extras [dev] and [static], and npm; two minutes
+            the extras [dev] and [static], and npm; five minutes
 languages   false alarms of language recognition over all English messages of data/messages, and
             how many of 480 messages in eight languages it recognises; a few seconds
 """

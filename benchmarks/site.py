@@ -33,7 +33,7 @@ from retrieval.site import write_folder
 from tests.support.browser import chromium
 
 ASKED = "/?q=my+flight+was+cancelled+again"
-RUNS = 5
+RUNS = 3
 # Before the page's own scripts: what it asks its worker and what that answers, with times in ms.
 PROBE = """
 window.asked = new Map(); window.took = []; window.byMeaning = null; window.tasks = [];

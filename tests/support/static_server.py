@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -50,6 +50,10 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, directory=directory)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
+        with suppress(ConnectionError):  # a browser that leaves a page
+            self._send()
+
+    def _send(self) -> None:
         path = urlsplit(self.path).path.lstrip("/")
         self._site.asked.append(path)
         if path in self._site.broken:
