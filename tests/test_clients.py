@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import ARTIFACTS
-from tests.support.clients import Visit, build_clients, site_of, visiting
+from tests.support.clients import Visit, build_clients, visiting
 from tests.support.compatible import JOB, N_DISTINCT
 from tests.support.server import Server, serving_api
+from tests.support.static_server import static_server
 
 pytestmark = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 
@@ -26,8 +27,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with site_of(build_clients(tmp_path_factory.mktemp("clients"))) as address:
-        yield address
+    """The clients' page at an address of its own: for the API, another site's page."""
+    with static_server(build_clients(tmp_path_factory.mktemp("clients"))) as pages:
+        yield f"{pages.address}/"
 
 
 @pytest.fixture

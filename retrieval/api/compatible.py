@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from retrieval.api.gifs import media_of
 from retrieval.api.problems import ProblemError, problem_of
 from retrieval.api.questions import wrong
+from retrieval.api.selection import by_id
 from retrieval.library import MANIFEST, Bundle
 from retrieval.search import Result, Searcher
 from retrieval.web import LANGUAGES, current_settings, visible
@@ -117,6 +118,14 @@ def media_url(root: str, result: Result, searcher: Searcher) -> str:
     """The absolute address of a GIF's own file."""
     media = media_of(result.record, searcher)
     return media.file or "" if media.is_web else f"{root}/{media.file}"
+
+
+def lead_to_gif(root: str, gif_id: str, searcher: Searcher) -> Response:
+    """Lead to the GIF itself: a library has no page for each."""
+    results = by_id([check_id(gif_id)], searcher).results
+    if not results:
+        raise unknown_gif(gif_id)
+    return RedirectResponse(media_url(root, results[0], searcher))
 
 
 def built_at(searcher: Searcher) -> float:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from retrieval.api.categories import kept_examples
@@ -20,7 +20,7 @@ from retrieval.api.compatible import (
     Parameters,
     built_at,
     check_id,
-    media_url,
+    lead_to_gif,
     root_of,
     serving,
     unknown_gif,
@@ -278,13 +278,8 @@ def random_id(request: Request) -> dict[str, Any]:
 
 
 def embedded(request: Request) -> Response:
-    """Lead to the GIF itself: a library has no page for each."""
     asked = _Asked(request)
-    gif_id = check_id(request.path_params["gif_id"])
-    results = by_id([gif_id], asked.searcher).results
-    if not results:
-        raise unknown_gif(gif_id)
-    return RedirectResponse(media_url(root_of(request), results[0], asked.searcher))
+    return lead_to_gif(root_of(request), request.path_params["gif_id"], asked.searcher)
 
 
 def ignore(request: Request) -> Response:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from retrieval.api.categories import kept_examples
@@ -23,7 +23,7 @@ from retrieval.api.compatible import (
     Parameters,
     built_at,
     check_id,
-    media_url,
+    lead_to_gif,
     root_of,
     serving,
     unknown_gif,
@@ -208,10 +208,5 @@ def register_share(request: Request) -> dict[str, Any]:
 
 
 def view(request: Request) -> Response:
-    """Lead to the GIF itself: a library has no page for each."""
     asked = _Asked(request)
-    gif_id = check_id(request.path_params["gif_id"])
-    results = by_id([gif_id], asked.searcher).results
-    if not results:
-        raise unknown_gif(gif_id)
-    return RedirectResponse(media_url(asked.root, results[0], asked.searcher))
+    return lead_to_gif(asked.root, request.path_params["gif_id"], asked.searcher)

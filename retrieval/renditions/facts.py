@@ -21,8 +21,8 @@ from retrieval.renditions.render import (
 )
 from retrieval.renditions.store import RenditionStore
 
-# An answer has 300 renditions, and looking for a missing one takes 30 µs. Those that this process
-# makes are seen at once, those of others after a while.
+# A page of answers names hundreds of renditions, and each missing one is a failing read. Those that
+# this process makes are seen at once, those of others after a while.
 _LOOK_AGAIN_S = 10
 
 

@@ -35,7 +35,7 @@ _NO_LETTER = re.compile(r"[\W_]+")
 class Phrases:
     """The full-text index of a bundle, opened read-only; safe to share between threads.
 
-    Connections are kept open: opening one and reading its first pages takes as long as a look-up.
+    Connections are kept open: each new one has to open the file and read its first pages.
     """
 
     def __init__(self, file: Path):
@@ -138,7 +138,7 @@ def _likeness(own: frozenset[str], other: frozenset[str]) -> float:
     return max(2 * both / max(1, len(own) + len(other)), contained)
 
 
-@lru_cache(maxsize=4_096)  # of names and words, which are compared again and again: 2 kB each
+@lru_cache(maxsize=4_096)  # of names and words, which are compared again and again
 def _trigrams(text: str) -> frozenset[str]:
     letters = _NO_LETTER.sub("", text.lower())
     return frozenset(letters[i : i + 3] for i in range(max(1, len(letters) - 2)))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from retrieval.paths import ROOT
 from retrieval.web.modules import join_modules
+from tests.support.static_server import static_server
 
 ENGINE = ROOT / "frontend" / "engine"
 
@@ -116,20 +114,11 @@ def write_engine(folder: Path) -> None:
 @contextmanager
 def engine_page(browser: Browser, folder: Path) -> Iterator[EnginePage]:
     """A page of a folder that `write_engine` wrote to."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with static_server(folder) as server:
         page = browser.new_page()
-        address = f"http://127.0.0.1:{server.server_port}"
-        page.goto(address)
-        yield EnginePage(page, address)
+        page.goto(server.address)
+        yield EnginePage(page, server.address)
         page.close()
-        server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *parts: object) -> None:
-        pass
 
 
 def _vectors(encoder: Any, texts: Sequence[str]) -> list[list[list[float]]]:
