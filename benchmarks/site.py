@@ -79,10 +79,6 @@ class CountingServer(ThreadingHTTPServer):
 
 class _Handler(SimpleHTTPRequestHandler):
     server: CountingServer
-    extensions_map = {  # noqa: RUF012  (as in the class above)
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-    }
 
     def log_message(self, format: str, *args: object) -> None: ...
 
