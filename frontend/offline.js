@@ -4,20 +4,22 @@ const CONTROL_MS = 1_000; // that a first visit waits at most, before the engine
 
 /**
  * Register the service worker. Resolves as soon as the page's requests go through it, so that what
- * the engine fetches is fetched once; or at once where they never will.
+ * the engine fetches is fetched once; or at once where they never will. The result is whether they
+ * did from the start: this is not the first visit, and files are likely to be here already.
  */
 export async function takeOffline(address, onUpdate) {
   const workers = navigator.serviceWorker; // none without HTTPS, except on this machine
-  if (!workers) return;
+  if (!workers) return false;
   const registered = register(workers, address, onUpdate);
   if (workers.controller) {
     // Another version that takes over has other files than this page.
     workers.addEventListener("controllerchange", () => location.reload(), { once: true });
-    return;
+    return true;
   }
   const controlled = new Promise((resolve) => workers.addEventListener("controllerchange", resolve, { once: true }));
   const late = new Promise((resolve) => setTimeout(resolve, CONTROL_MS));
   if (await registered) await Promise.race([controlled, late]);
+  return false;
 }
 
 /** Whether the service worker will take the page over. */

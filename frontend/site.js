@@ -31,7 +31,10 @@ class Site {
     this.engine.addEventListener("change", () => this.onChange());
     this.main.addEventListener("reaction-shown", () => this.onChange());
     this.about.follow();
-    takeOffline(this.address(config.service_worker), () => this.line.outdated()).then(() => this.engine.run());
+    takeOffline(this.address(config.service_worker), () => this.line.outdated()).then((isKept) => {
+      if (isKept) this.engine.loadAll(); // pictures have no slow connection to share with the model
+      this.engine.run();
+    });
   }
 
   address(path) {

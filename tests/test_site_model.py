@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import onnx
@@ -13,6 +15,7 @@ import torch
 from conftest import save_gif
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
+from playwright.sync_api import Browser
 from safetensors.torch import save_file
 
 from retrieval.build.build import build_index
@@ -20,14 +23,17 @@ from retrieval.encoders import PRESETS, Checkpoint
 from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.tokenizer import Tokens, TokenSettings, clean_text, spell_out
 from retrieval.errors import CheckpointError, SpaceError
-from retrieval.evaluation import load_messages
+from retrieval.evaluation import load_messages, relevant_to
 from retrieval.hub import sha256_of
 from retrieval.paths import ROOT, STARTER
 from retrieval.search import Searcher
 from retrieval.site import vendor as vendoring
+from retrieval.site import write_data
 from retrieval.site.model import MAX_TEXT_BYTES, check_text_tower, write_model
+from retrieval.site.onnx_encoder import OnnxTower
 from retrieval.site.vendor import FILES, PACKAGES, write_vendor
-from retrieval.site.weights import BLOCK, in_eight_bits, quantised
+from retrieval.site.weights import BLOCK, in_eight_bits, quantised, restored
+from tests.support.site_engine import engine_page, write_engine
 
 TINY = {
     "embed_dim": 32,
@@ -38,18 +44,31 @@ needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not insta
 
 
 @pytest.fixture(scope="module")
-def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site") / "vendor"
-    write_vendor(folder)
-    return folder
+def searcher() -> Searcher:
+    return Searcher.open(STARTER)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def runtime(site: Path) -> dict[str, Any]:
+    """What runs the model, in vendor/."""
+    return write_vendor(site / "vendor")
+
+
+@pytest.fixture(scope="module")
+def vendor(site: Path, runtime: dict[str, Any]) -> Path:
+    return site / "vendor"
+
+
+@pytest.fixture(scope="module")
+def model(site: Path, searcher: Searcher) -> Path:
     """The model folder of the starter library's site."""
-    folder = tmp_path_factory.mktemp("site") / "model"
-    write_model(Searcher.open(STARTER), folder, {"wasm": {"file": "vendor/a.wasm"}})
-    return folder
+    write_model(searcher, site / "model", {"wasm": {"file": "vendor/a.wasm"}})
+    return site / "model"
 
 
 @pytest.fixture(scope="module")
@@ -70,33 +89,36 @@ def test_model_json_describes_the_files_for_the_engine(model: Path, facts: dict)
     towers = facts["towers"]
     assert (towers["sentence"], facts["dim"], facts["checkpoint"]) == (None, 256, "mini")
     for name, limit in (("message", 25_000_000), ("image", 6_000_000)):
-        file = model / towers[name]["file"]
-        assert towers[name]["bytes"] == file.stat().st_size < limit
-        assert towers[name]["sha256"] == sha256_of(file)
+        listed = [towers[name], towers[name]["weights"]]
+        assert sum(each["bytes"] for each in listed) < limit
+        for each in listed:
+            file = model / each["file"]
+            assert each["bytes"] == file.stat().st_size and each["sha256"] == sha256_of(file)
     assert TokenSettings(**towers["message"]["token_settings"]).spell_out_emoji
     assert towers["image"]["preprocess"]["size"] == [64, 64]
     assert facts["vendor"] == {"wasm": {"file": "vendor/a.wasm"}}
 
 
 def test_graphs_hold_no_path_of_the_machine_that_wrote_them(model: Path):
-    for file in model.glob("*.onnx"):
-        graph = onnx.load(file).graph
+    files = sorted(model.glob("*.onnx"))
+    assert [file.name for file in files] == ["image.onnx", "text.onnx"]
+    for file in files:
+        graph = onnx.load(file, load_external_data=False).graph
         assert not [n.name for n in graph.node if n.metadata_props or n.doc_string]
         assert b"site-packages" not in file.read_bytes()
 
 
 def test_text_tower_takes_messages_of_any_number_and_length(model: Path, facts: dict):
     tower = facts["towers"]["message"]
-    session = InferenceSession(str(model / tower["file"]))
+    run = OnnxTower(model, tower).run
     tokens = Tokens(model / tower["tokenizer"], TokenSettings(**tower["token_settings"]))
-    outputs = [tower["outputs"]["embedding"], tower["outputs"]["sentence"]]
     texts = ["thanks", "so tired of this week, I could sleep for a year " * 10]
-    together = session.run(outputs, {"tokens": tokens(texts)})
-    assert [rows.shape for rows in together] == [(2, 256), (2, 384)]
-    for rows in together:
-        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    alone = session.run(outputs, {"tokens": tokens(texts[:1])})
-    np.testing.assert_allclose(alone[0][0], together[0][0], atol=1e-4)
+    for output, width in (("embedding", 256), ("sentence", 384)):
+        together = run({"tokens": tokens(texts)}, output)
+        assert together.shape == (2, width)
+        np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+        alone = run({"tokens": tokens(texts[:1])}, output)
+        np.testing.assert_allclose(alone[0], together[0], atol=1e-4)
 
 
 def test_checkpoint_with_open_clips_own_towers_is_written_too(tmp_path: Path):
@@ -132,7 +154,7 @@ def test_weights_come_back_within_half_a_level_of_their_block():
         assert (np.abs(levels * each - weights) <= 0.56 * each + 127 * each / 2048).all()
 
 
-def test_stored_tables_and_matrices_compute_what_the_graph_computed_and_masks_stay():
+def test_stored_tables_and_matrices_compute_what_the_graph_computed_and_masks_stay(tmp_path: Path):
     rng = np.random.default_rng(1)
     mask = np.triu(np.full((96, 96), -np.inf, np.float32), 1)
     table = rng.normal(size=(200, 48)).astype(np.float32)
@@ -156,12 +178,17 @@ def test_stored_tables_and_matrices_compute_what_the_graph_computed_and_masks_st
         ],
     )
     exact = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    small = in_eight_bits(exact)
-    assert exact.ByteSize() - small.ByteSize() > 2.5 * (table.size + matrix.size)
+    small, weights = in_eight_bits(exact, "matrix.f32")
+    assert [tensor.name for tensor in weights.tensors] == ["matrix"]
+    assert weights.size_bytes == 4 * matrix.size
+    n_bytes = small.ByteSize() + sum(array.nbytes for array in weights.arrays.values())
+    assert exact.ByteSize() - n_bytes > 2.5 * (table.size + matrix.size)
     given = {"ids": np.array([3, 199, 3])}
-    (before, masked), (after, still_masked) = (
-        InferenceSession(m.SerializeToString()).run(None, given) for m in (exact, small)
-    )
+    before, masked = InferenceSession(exact.SerializeToString()).run(None, given)
+    (values,) = restored(weights.tensors, weights.arrays).values()
+    values.astype("<f4").tofile(tmp_path / "matrix.f32")
+    (tmp_path / "small.onnx").write_bytes(small.SerializeToString())
+    after, still_masked = InferenceSession(str(tmp_path / "small.onnx")).run(None, given)
     np.testing.assert_array_equal(masked, still_masked)
     cosines = (before * after).sum(1) / np.linalg.norm(before, axis=1)
     assert (cosines / np.linalg.norm(after, axis=1) > 0.999).all()
@@ -210,6 +237,36 @@ def test_missing_npm_and_a_changed_package_are_said(
     with pytest.raises(SpaceError, match=r"npm could not install .* \(code EINTEGRITY\)"):
         write_vendor(tmp_path / "vendor")
     assert not (tmp_path / "vendor").exists() and vendoring.SOURCES.is_dir()
+
+
+@needs_npm
+def test_browser_answers_messages_as_the_python_search_does(
+    site: Path, searcher: Searcher, model: Path, runtime: dict[str, Any], browser: Browser
+):
+    """The whole way, from the message to the GIFs, with the model in WebAssembly."""
+    described = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps({**described, "vendor": runtime}))
+    write_data(searcher, site / "data")
+    write_engine(site)
+    messages = load_messages("test")[:200]
+    paths = ["search?" + urlencode({"q": message.text, "limit": 10}) for message in messages]
+    with engine_page(browser, site) as engine:
+        events = engine.start_worker(until="ready by meaning")
+        assert not [event for event in events if event["event"] == "failed"]
+        answered = engine.ask_worker_all(paths)
+    records = searcher.collection.records
+    found = [[records.find(gif["id"]) for gif in each["json"]["gifs"]] for each in answered]
+    assert not any("provisional" in each["json"] for each in answered)
+    asked = searcher.ask_all([message.text for message in messages], top_k=10)
+    expected = [[records.find(result.record.id) for result in results] for results in asked]
+    overlap = np.mean([len({*a} & {*b}) / 10 for a, b in zip(found, expected, strict=True)])
+    assert overlap >= 0.97
+    relevant = relevant_to(messages, records)
+    hits = [
+        np.mean([rows[gifs[:5]].any() for rows, gifs in zip(relevant, lists, strict=True)])
+        for lists in (found, expected)
+    ]
+    assert hits[0] == pytest.approx(hits[1], abs=0.01)
 
 
 @needs_npm

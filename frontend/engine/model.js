@@ -5,6 +5,7 @@ import { hashOf } from "./files.js";
 import { openPicture, pixelsOf } from "./pictures.js";
 import { Refusal } from "./refusal.js";
 import { Tokens } from "./tokens.js";
+import { externalData } from "./weights.js";
 import { unit } from "./arrays.js";
 
 const FOLDER = "model";
@@ -20,7 +21,7 @@ const MOST_THREADS = 4;
 export class Model {
   /** `described` is model.json, `files` fetches; the tables are those of cleaning.json. */
   constructor(described, files, tables) {
-    Object.assign(this, { towers: described.towers, settings: described.session, vendor: { ...VENDOR, ...described.vendor }, files });
+    Object.assign(this, { towers: described.towers, vendor: { ...VENDOR, ...described.vendor }, files });
     this.cleaner = cleanerOf(tables);
     this.minWidth = tables.min_width;
     this.texts = new Map(); // text → {embedding, sentence}
@@ -30,7 +31,8 @@ export class Model {
   /** Fetch and compile the text towers. Throws a Refusal that says what failed. */
   async load() {
     const { message, sentence } = this.towers;
-    this.files.expect(...[message, sentence, this.vendor.wasm].filter(Boolean));
+    const counted = [message, sentence].filter(Boolean).flatMap((tower) => [tower, tower.weights]);
+    this.files.expect(...counted, this.vendor.wasm);
     const [ort, { Tokenizer }, wasm, parts, others] = await Promise.all([
       this.module("runtime"),
       this.module("tokenizers"),
@@ -44,9 +46,9 @@ export class Model {
     const cores = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency - 1 : 1;
     ort.env.wasm.numThreads = Math.max(1, Math.min(MOST_THREADS, cores));
     ort.env.logLevel = "error";
-    const start = async (tower, [weights, tokenizer]) => ({
+    const start = async (tower, [graph, weights, tokenizer]) => ({
       ...tower,
-      session: await this.session(weights),
+      session: await this.session(tower, graph, weights),
       tokens: new Tokens(new Tokenizer(tokenizer, {}), { ...tower.token_settings, min_width: this.minWidth }, this.cleaner),
     });
     try {
@@ -68,13 +70,21 @@ export class Model {
 
   parts(tower) {
     return Promise.all([
-      this.files.bytes(`${FOLDER}/${tower.file}`, tower, true),
+      ...this.graph(tower, true),
       this.files.json(`${FOLDER}/${tower.tokenizer}`),
     ]);
   }
 
-  session(weights) {
-    return this.ort.InferenceSession.create(new Uint8Array(weights), { executionProviders: ["wasm"], graphOptimizationLevel: "all", ...this.settings });
+  /** Promises of a tower's graph and of its weights. */
+  graph(tower, isCounted) {
+    return [tower, tower.weights].map((each) => this.files.bytes(`${FOLDER}/${each.file}`, each, isCounted));
+  }
+
+  session({ weights: facts }, graph, weights) {
+    const external = { path: facts.location, data: externalData(weights, facts) };
+    // The graph was simplified when it was written.
+    const options = { executionProviders: ["wasm"], graphOptimizationLevel: "disabled", externalData: [external] };
+    return this.ort.InferenceSession.create(new Uint8Array(graph), options);
   }
 
   /** {embeddings, sentences} of texts, unit vectors; sentences only if they are wanted. */
@@ -104,7 +114,7 @@ export class Model {
   /** What is known of a picture by at most `nFrames` of its frames: {id, width, height, nFrames, durationMs, frames with vectors}. */
   async encodePicture(blob, nFrames) {
     const { image } = this.towers;
-    const session = (this.pictures ??= await this.session(await this.files.bytes(`${FOLDER}/${image.file}`, image)));
+    const session = (this.pictures ??= await this.session(image, ...(await Promise.all(this.graph(image, false)))));
     const opened = await openPicture(blob, nFrames);
     const [height, width] = image.preprocess.size;
     const frames = [];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,17 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]
         parts.append(data)
         at += len(data)
     return {**write_bytes(path, b"".join(parts)), "arrays": layout}
+
+
+def read_arrays(path: Path, layout: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The arrays of a file that `write_arrays` wrote, by its `arrays`."""
+    data = path.read_bytes()
+    arrays = {}
+    for facts in layout:
+        dtype, shape = np.dtype(facts["dtype"]).newbyteorder("<"), facts["shape"]
+        values = np.frombuffer(data, dtype, int(np.prod(shape)), facts["at"])
+        arrays[facts["name"]] = values.reshape(shape)
+    return arrays
 
 
 def write_bytes(path: Path, data: bytes) -> dict[str, Any]:

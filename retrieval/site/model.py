@@ -2,9 +2,10 @@
 
     model.json       each tower's file, inputs, outputs and tokenizer; how well they agree
     text.onnx        the text tower: token numbers, int64 (b, t), to unit embeddings (b, dim)
+    text.weights     its weights in eight bits
     tokenizer.json   its tokenizer
-    sentence.onnx, sentence-tokenizer.json   mini's, if sentences are compared by another text tower
-    image.onnx       uint8 pixels (b, height, width, 3) to unit embeddings, if it is small
+    sentence.*, sentence-tokenizer.json   mini's, if sentences are compared by another text tower
+    image.*          uint8 pixels (b, height, width, 3) to unit embeddings, if it is small
 
 torch.onnx.export of the same traces of which retrieval.encoders.export makes OpenVINO graphs;
 retrieval.site.weights stores their weights in eight bits. Needs the packages of the extra `static`.
@@ -24,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 from retrieval.encoders import PRESETS, Checkpoint
 from retrieval.encoders.sentences import MINI
 from retrieval.errors import CheckpointError
-from retrieval.hub import sha256_of
 from retrieval.search import Searcher
 from retrieval.site.agreement import Agreement, measure_agreement
-from retrieval.site.onnx_encoder import PIXELS, SESSION, TOKENS
+from retrieval.site.arrays import write_arrays, write_bytes
+from retrieval.site.onnx_encoder import PIXELS, TOKENS, simplified
 from retrieval.web.advice import visible_label
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ MODEL = "model.json"
 TOKENIZER = "tokenizer.json"
 MAX_TEXT_BYTES, MAX_IMAGE_BYTES = 150_000_000, 25_000_000
 BYTES_PER_PARAMETER = 1 + 2 / 32  # int8, and a float16 scale per 32 of them
-OPSET = 21  # the first with blocks of weights that share a scale
+OPSET = 20  # the first with GELU as one operator
 # Not "embedding", which torch calls a value inside the graph.
 EMBEDDING, SENTENCE = "unit_embedding", "sentence_embedding"
 
@@ -89,7 +90,6 @@ def write_model(
         "fingerprint": encoder.fingerprint,
         "dim": encoder.dim,
         "towers": towers,
-        "session": SESSION,
         "vendor": vendor or {},
         "agreement": asdict(agreement),
     }
@@ -145,7 +145,7 @@ def _write_graph(
 
     from retrieval.encoders.export import trace_tower, translated_failures
     from retrieval.encoders.weights import quiet
-    from retrieval.site.weights import in_eight_bits
+    from retrieval.site.weights import BLOCK, in_eight_bits
 
     given = PIXELS if tower == "image" else TOKENS
     program = trace_tower(encoder, tower, trim=trim, sentences=outputs["sentence"] is not None)
@@ -161,11 +161,21 @@ def _write_graph(
         )
         if exported is None:
             raise ValueError("torch gave no graph")
-        onnx.save(in_eight_bits(exported.model_proto), file)
+        whole = onnx.load_from_string(simplified(exported.model_proto.SerializeToString()))
+        location = file.with_suffix(".f32").name
+        graph, weights = in_eight_bits(whole, location)
+    stored = file.with_suffix(".weights")
     return {
         "file": file.name,
-        "bytes": file.stat().st_size,
-        "sha256": sha256_of(file),
+        **write_bytes(file, graph.SerializeToString()),
+        "weights": {
+            "file": stored.name,
+            **write_arrays(stored, weights.arrays),
+            "block": BLOCK,
+            "location": location,
+            "size": weights.size_bytes,
+            "tensors": [asdict(tensor) for tensor in weights.tensors],
+        },
         "inputs": [given],
         "outputs": outputs,
     }

@@ -6,6 +6,7 @@ importer of onnxruntime.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +17,36 @@ import numpy as np
 from retrieval.encoders import Encoder, Pixels
 from retrieval.encoders.sentences import MINI
 from retrieval.encoders.tokenizer import Tokens, TokenSettings
+from retrieval.site.arrays import read_arrays
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Options of onnxruntime-web's InferenceSession.create, without which the weights are turned into
-# float32 for every message (retrieval.site.weights).
-SESSION = {"extra": {"session": {"disable_quant_qdq": "1"}}}
 PIXELS, TOKENS = "pixels", "tokens"  # the inputs of the towers
+PROVIDERS = ["CPUExecutionProvider"]
+
+
+def _options() -> Any:
+    from onnxruntime import SessionOptions
+
+    options = SessionOptions()
+    options.log_severity_level = 3
+    return options
+
+
+def simplified(graph: bytes) -> bytes:
+    """An ONNX graph with its constants folded and without what has no effect.
+
+    A browser then need not do it at each visit. Only standard operators, for any processor.
+    """
+    from onnxruntime import GraphOptimizationLevel, InferenceSession
+
+    with tempfile.TemporaryDirectory() as folder:
+        options, file = _options(), Path(folder) / "simplified.onnx"
+        options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(file)
+        InferenceSession(graph, options, providers=PROVIDERS)
+        return file.read_bytes()
 
 
 class OnnxTower:
@@ -37,24 +60,27 @@ class OnnxTower:
 
     @cached_property
     def _session(self) -> Any:
-        from onnxruntime import InferenceSession, SessionOptions
+        from onnxruntime import InferenceSession, OrtValue
 
-        options = SessionOptions()
-        options.log_severity_level = 3
-        for key, value in SESSION["extra"]["session"].items():
-            options.add_session_config_entry(f"session.{key}", value)
-        return InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
+        from retrieval.site.weights import Tensor, restored
+
+        options, stored = _options(), self._facts["weights"]
+        arrays = read_arrays(self._file.parent / stored["file"], stored["arrays"])
+        values = restored([Tensor(**tensor) for tensor in stored["tensors"]], arrays)
+        given = [OrtValue.ortvalue_from_numpy(each) for each in values.values()]
+        options.add_external_initializers(list(values), given)
+        return InferenceSession(str(self._file), options, providers=PROVIDERS)
 
     def encode(self, texts: Sequence[str], output: str) -> np.ndarray:
         """An output ("embedding" or "sentence") for texts, each alone as in a browser."""
-        name = self._facts["outputs"][output]
-        rows = [self._session.run([name], {TOKENS: self._tokens([text])})[0] for text in texts]
-        return np.concatenate(rows)
+        return np.concatenate([self.run({TOKENS: self._tokens([text])}, output) for text in texts])
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """Unit embeddings of prepared pictures."""
-        found = self._session.run([self._facts["outputs"]["embedding"]], {PIXELS: pixels})[0]
-        return np.asarray(found)
+        return self.run({PIXELS: pixels}, "embedding")
+
+    def run(self, given: Mapping[str, np.ndarray], output: str) -> np.ndarray:
+        return np.asarray(self._session.run([self._facts["outputs"][output]], given)[0])
 
 
 class OnnxEncoder:

@@ -1,14 +1,18 @@
-"""Store the weights of an ONNX graph in eight bits, to be turned into float32 when it is loaded.
+"""Store the weights of an ONNX graph in eight bits, beside the graph.
 
-Only storage is quantised. ONNX Runtime computes `DequantizeLinear` of constants once, while it
-loads the graph, if it is told to (retrieval.site.onnx_encoder.SESSION), and then computes in
-float32. To quantise activations as well (DynamicQuantizeLinear) moves embeddings too far.
-Measured with mini on the first 200 test messages, top-10 lists of the search the same as before:
-activations by tensor 85 %, with a scale per column of the weights 93 %, by row 95 %; weights alone
-with a scale per column 98.0 %, per 64 weights 98.5 %, per 32 weights 98.7 %. `Cast`, `Mul` and
-`Reshape` instead of `DequantizeLinear` grew onnxruntime-web's memory to 251 MB instead of 123.
+    text.onnx      the graph; its weights are "external data", in a file that nobody stores
+    text.weights   int8 levels, and a float16 scale per 32: of these a browser makes that file
 
-A table of embeddings is an exception: its rows are taken first, and only they become float32.
+Only storage is quantised; ONNX Runtime computes in float32. To quantise activations as well
+(DynamicQuantizeLinear) moves embeddings too far. Measured with mini on the first 200 test
+messages, top-10 lists of the search the same as before: activations by tensor 85 %, with a scale
+per column of the weights 93 %, by row 95 %; weights alone with a scale per column 98.0 %, per 64
+weights 98.5 %, per 32 weights 98.7 %.
+
+The weights become float32 before ONNX Runtime gets them. With `DequantizeLinear` nodes in the
+graph, which it folds while it loads, a browser took 1.5 s instead of 0.9 to open mini's text tower.
+
+A table of embeddings stays in the graph: its rows are taken first, and only they become float32.
 
 The only importer of onnx.
 """
@@ -16,7 +20,9 @@ The only importer of onnx.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,12 +33,36 @@ BLOCK = 32  # weights that share a scale; a float16 a block is 6 % more bytes
 MIN_WEIGHTS = 4_096  # of a smaller tensor little is saved
 MAX_WEIGHT = 10_000  # what is larger is a mask of attention, whose "never" is -inf or nearly
 LEVELS = 127
+FLOAT_BYTES = 4
 
 
-def in_eight_bits(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with each float32 weight in int8 and a scale per BLOCK, without notes of torch.
+@dataclass(frozen=True)
+class Tensor:
+    """A weight tensor, and the axis along which its blocks lie."""
 
-    A row of an embedding table has one scale. The graph must be of opset 21 or newer.
+    name: str  # of the graph's initializer
+    shape: Sequence[int]
+    axis: int
+    at: int  # where its float32 values start in the file of external data, bytes
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Stored weights: `arrays` has "I.levels" and "I.scales" of the tensor with index I."""
+
+    tensors: list[Tensor]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file of external data."""
+        return sum(prod(tensor.shape) for tensor in self.tensors) * FLOAT_BYTES
+
+
+def in_eight_bits(model: onnx.ModelProto, location: str) -> tuple[onnx.ModelProto, Weights]:
+    """The graph without its weights, which it names as external data at `location`, and those.
+
+    A row of an embedding table has one scale, and stays in the graph. Notes of torch are removed.
     """
     graph = model.graph
     constant = {
@@ -40,19 +70,21 @@ def in_eight_bits(model: onnx.ModelProto) -> onnx.ModelProto:
         for tensor in graph.initializer
         if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= MIN_WEIGHTS
     }
-    weights = {n: values for n, values in constant.items() if np.abs(values).max() < MAX_WEIGHT}
-    tables = _tables(graph) & {name for name, values in weights.items() if values.ndim == 2}
-    constants = [tensor for tensor in graph.initializer if tensor.name not in weights]
+    values = {name: v for name, v in constant.items() if np.abs(v).max() < MAX_WEIGHT}
+    tables = _tables(graph) & {name for name, v in values.items() if v.ndim == 2}
+    constants = [tensor for tensor in graph.initializer if tensor.name not in values]
+    weights = Weights([], {})
+    for name in sorted(values.keys() - tables):
+        axis, shape = _longest_axis(values[name]), values[name].shape
+        number, at = len(weights.tensors), weights.size_bytes
+        weights.tensors.append(Tensor(name, shape, axis, at))
+        levels, scales = quantised(values[name], axis)
+        weights.arrays[f"{number}.levels"], weights.arrays[f"{number}.scales"] = levels, scales
+        constants.append(_external(name, shape, location, at))
     nodes: list[onnx.NodeProto] = []
-    for name in sorted(weights.keys() - tables):
-        axis = _longest_axis(weights[name])
-        levels, scales = quantised(weights[name], axis)
-        constants += _stored(name, levels, scales)
-        nodes.append(_cast(f"{name}.scales", f"{name}.by"))
-        nodes.append(_dequantised(name, axis))
     for node in graph.node:
         if node.op_type == "Gather" and node.input[0] in tables:
-            table = weights[node.input[0]]
+            table = values[node.input[0]]
             constants += _stored(node.input[0], *quantised(table, 1, block=table.shape[1]))
             nodes += _rows_taken(node)
         else:
@@ -64,8 +96,18 @@ def in_eight_bits(model: onnx.ModelProto) -> onnx.ModelProto:
         helper.make_graph(nodes, "tower", graph.input, graph.output, initializer=constants)
     )
     _forget_origins(made)
-    onnx.checker.check_model(made)
-    return made
+    return made, weights
+
+
+def restored(tensors: list[Tensor], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The float32 values of stored weights, by name."""
+    values = {}
+    for number, tensor in enumerate(tensors):
+        levels, scales = arrays[f"{number}.levels"], arrays[f"{number}.scales"]
+        each = np.repeat(scales.astype(np.float32), BLOCK, tensor.axis)
+        kept = range(tensor.shape[tensor.axis])  # the last block may be shorter
+        values[tensor.name] = levels * np.take(each, kept, tensor.axis)
+    return values
 
 
 def quantised(weights: np.ndarray, axis: int, block: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
@@ -102,9 +144,13 @@ def _stored(name: str, levels: np.ndarray, scales: np.ndarray) -> Iterator[onnx.
     yield numpy_helper.from_array(np.ascontiguousarray(scales), f"{name}.scales")
 
 
-def _dequantised(name: str, axis: int) -> onnx.NodeProto:
-    inputs = [f"{name}.int8", f"{name}.by"]
-    return helper.make_node("DequantizeLinear", inputs, [name], axis=axis, block_size=BLOCK)
+def _external(name: str, shape: tuple[int, ...], location: str, at: int) -> onnx.TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    facts = {"location": location, "offset": at, "length": prod(shape) * FLOAT_BYTES}
+    for key, value in facts.items():
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
 
 
 def _rows_taken(node: onnx.NodeProto) -> list[onnx.NodeProto]:

@@ -70,10 +70,17 @@ _START_WORKER = """([address, base, until]) => new Promise((resolve) => {
   worker.onmessage = ({ data }) => {
     if (data.id) waiting.get(data.id)(data);
     else window.events.push(data);
-    if (data.event === until) resolve();
+    if (data.event === until || `${data.event} by ${data.by}` === until) resolve();
+    if (data.event === "failed") resolve();
   };
   worker.postMessage({ start: { base, lang: "en" } });
 })"""
+
+_ASK_WORKER = """async (paths) => {
+  const answers = [];
+  for (const path of paths) answers.push(await ask(path));
+  return answers;
+}"""
 
 
 class EnginePage:
@@ -94,14 +101,22 @@ class EnginePage:
         return answers
 
     def start_worker(self, until: str = "failed") -> list[dict[str, Any]]:
-        """Start the worker; returns its events up to the first of this name."""
+        """Start the worker; returns its events up to the first of this name, or a failure.
+
+        "ready" has two, "ready by names" and "ready by meaning".
+        """
         self.page.evaluate(_START_WORKER, [f"{self.address}/worker.js", f"{self.address}/", until])
         events: list[dict[str, Any]] = self.page.evaluate("events")
         return events
 
     def ask_worker(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.page.evaluate("(path) => ask(path)", path)
+        (answer,) = self.ask_worker_all([path])
         return answer
+
+    def ask_worker_all(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        """Ask one after the other; returns {status, json} of each."""
+        answers: list[dict[str, Any]] = self.page.evaluate(_ASK_WORKER, list(paths))
+        return answers
 
 
 def write_engine(folder: Path) -> None:
