@@ -121,24 +121,50 @@ def test_text_tower_takes_messages_of_any_number_and_length(model: Path, facts: 
         np.testing.assert_allclose(alone[0], together[0], atol=1e-4)
 
 
-def test_checkpoint_with_open_clips_own_towers_is_written_too(tmp_path: Path):
-    """Of a library without signals: then no other tower has to read sentences."""
-    torch.manual_seed(0)
-    settings = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "open_clip_config.json").write_text(json.dumps(settings))
-    checkpoint = open_clip.create_model(f"local-dir:{tmp_path / 'tiny'}")
-    save_file(checkpoint.state_dict(), tmp_path / "tiny" / "open_clip_model.safetensors")
-    for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
-        save_gif(tmp_path / "gifs" / f"{name}.gif", [colour])
-    encoder = OpenClipEncoder(f"local-dir:{tmp_path / 'tiny'}")
-    build_index(tmp_path / "gifs", tmp_path / "index", encoder, signals=["frames"])
-    agreement = write_model(Searcher.open(tmp_path / "index", encoder), tmp_path / "model")
-    assert agreement.message_cosine_min >= 0.99 and agreement.sentence_cosine_min is None
-    described = (tmp_path / "model" / "model.json").read_text()
+@needs_npm
+def test_checkpoint_with_open_clips_own_towers_answers_too(
+    tmp_path: Path, vendor: Path, runtime: dict[str, Any], browser: Browser
+):
+    """It reads messages, and mini reads sentences beside it."""
+    encoder = OpenClipEncoder(f"local-dir:{write_tiny_clip(tmp_path / 'tiny')}")
+    names = ("happy cat", "rain again", "so tired", "good luck")
+    for number, name in enumerate(names):
+        save_gif(tmp_path / "gifs" / f"{name}.gif", [(40 * number, 255 - 60 * number, 90)])
+    build_index(tmp_path / "gifs", tmp_path / "index", encoder, signals=["frames", "names"])
+    searcher = Searcher.open(tmp_path / "index", encoder)
+    site = tmp_path / "site"
+    agreement = write_model(searcher, site / "model", runtime)
+    assert agreement.message_cosine_min >= 0.99
+    assert agreement.sentence_cosine_min is not None and agreement.sentence_cosine_min >= 0.99
+    described = (site / "model" / "model.json").read_text()
     assert str(tmp_path) not in described and Path.home().as_posix() not in described
-    towers = json.loads(described)["towers"]
-    assert towers["message"]["token_settings"]["kind"] == "clip" and towers["sentence"] is None
+    assert json.loads(described)["towers"]["message"]["token_settings"]["kind"] == "clip"
+    (site / "vendor").symlink_to(vendor)
+    write_data(searcher, site / "data")
+    write_engine(site)
+    messages = ["a cat that smiles", "it is raining", "I need sleep", "wish you luck 🍀"]
+    with engine_page(browser, site) as engine:
+        assert engine.start_worker(until="ready by meaning")[-1]["event"] == "ready"
+        answered = engine.ask_worker_all(
+            [f"search?{urlencode({'q': m, 'fold': 0})}" for m in messages]
+        )
+    for message, each in zip(messages, answered, strict=True):
+        expected = searcher.ask(message, top_k=4)
+        found = [gif["id"] for gif in each["json"]["gifs"]]
+        assert found == [result.record.id for result in expected]
+        scores = [gif["score"] for gif in each["json"]["gifs"]]
+        assert scores == pytest.approx([result.score for result in expected], abs=0.02)
+
+
+def write_tiny_clip(folder: Path) -> Path:
+    """A checkpoint of open_clip's own architecture, with random weights."""
+    torch.manual_seed(0)
+    folder.mkdir()
+    settings = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(settings))
+    checkpoint = open_clip.create_model(f"local-dir:{folder}")
+    save_file(checkpoint.state_dict(), folder / "open_clip_model.safetensors")
+    return folder
 
 
 def test_weights_come_back_within_half_a_level_of_their_block():
