@@ -2,14 +2,16 @@
 # make test   sets everything up and runs all checks and tests
 #
 # Variables: PYTHON (3.10 or newer), PORT, CHROMIUM (a browser for the tests), PYTEST_ARGS
-# (which tests to run; without it all run, and coverage is printed and has a floor).
+# (which tests to run; without it all run, and coverage is printed and has a floor), MINUTES
+# (of fuzzing).
 
 PYTHON ?= python3
 PORT ?= 8501
+MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure space docs clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure fuzz space docs clean
 
 app: setup
 	$(BIN)/reaction-search serve --port $(PORT)
@@ -58,6 +60,11 @@ benchmark: $(VENV)/.ready
 
 measure: $(VENV)/.ready-dev
 	CHROMIUM="$$(CHROMIUM="$(CHROMIUM)" scripts/find_chromium.sh)" $(BIN)/python -m benchmarks.page
+
+# Coverage-guided fuzzing; atheris has wheels for Linux and Python 3.11 to 3.13.
+fuzz: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet "atheris>=3"
+	$(BIN)/python -m tests.support.fuzz --minutes $(MINUTES)
 
 # The Space as it would go up, run without Docker; needs root.
 space: $(VENV)/.ready
