@@ -62,17 +62,10 @@ def page_files(searcher: Searcher, software: Sequence[Software] = ()) -> dict[st
     }
 
 
-def index_html(
-    searcher: Searcher,
-    version: str,
-    *,
-    pictures: bool,
-    first: Mapping[str, object] | None = None,
-) -> bytes:
+def index_html(searcher: Searcher, version: str, *, pictures: bool) -> bytes:
     """The HTML of the site of this version (`site_version`).
 
-    `pictures` is whether its engine embeds pictures. `first` has, for a language, the answer
-    that the page opens with: {"asked": its parameters, "answer"}.
+    `pictures` is whether its engine embeds pictures.
     """
     from jinja2 import Environment, select_autoescape
 
@@ -89,19 +82,14 @@ def index_html(
         folder=page_folder(),
         version=version,
         policy=POLICY.format(web=" https:" if has_web else ""),
-        config=site_config(searcher, pictures=pictures, first=first),
+        config=site_config(searcher, pictures=pictures),
     ).encode()
 
 
-def site_config(
-    searcher: Searcher, *, pictures: bool, first: Mapping[str, object] | None = None
-) -> dict[str, object]:
+def site_config(searcher: Searcher, *, pictures: bool) -> dict[str, object]:
     """What frontend/site.js needs to start, in all languages."""
     return {
-        "languages": {
-            language: {**_picker_config(language, searcher), "first": (first or {}).get(language)}
-            for language in LANGUAGES
-        },
+        "languages": {language: _picker_config(language, searcher) for language in LANGUAGES},
         "pictures": pictures,
         "worker": f"{page_folder()}/worker.js",
         "service_worker": WORKER,
