@@ -20,11 +20,11 @@ from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from retrieval.api import bodies
-from retrieval.api.bodies import Bodies
+from retrieval.api.bodies import Bodies, while_connected
 from retrieval.api.crowd import BoundCrowd
 from retrieval.api.held import Held
 from retrieval.api.problems import ProblemError
-from retrieval.errors import BusyError
+from retrieval.errors import BusyError, MediaError
 from retrieval.web import slow_clients, tune_server
 from retrieval.web.slow_clients import ImpatientProtocol
 
@@ -63,6 +63,26 @@ def test_body_is_in_memory_once():
     finally:
         tracemalloc.stop()
     assert peak < 75 * MB  # a buffer grows by an eighth
+
+
+def test_body_that_cannot_be_read_is_freed_without_a_collection_of_garbage():
+    def decode(data: bytes) -> None:
+        raise MediaError(f"{len(data)} bytes are no picture")
+
+    async def main() -> None:
+        request = request_of("192.0.2.1", 60)
+        with pytest.raises(MediaError, match="60000000 bytes"):
+            async with Bodies().read(request, 100 * MB, "") as body:
+                await while_connected(request, lambda stop: decode(body))
+
+    tracemalloc.start()
+    gc.disable()  # an idle server may not collect for long
+    try:
+        asyncio.run(main())
+        assert tracemalloc.get_traced_memory()[0] < 5 * MB
+    finally:
+        gc.enable()
+        tracemalloc.stop()
 
 
 def test_bodies_of_one_client_leave_room_for_others():
