@@ -11,7 +11,7 @@ MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure fuzz space docs clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure fuzz space docs lock audit licenses sbom clean
 
 app: setup
 	$(BIN)/reaction-search serve --port $(PORT)
@@ -34,11 +34,11 @@ setup-dev: $(VENV)/.ready-dev
 
 $(VENV)/.ready: requirements.txt pyproject.toml scripts/make_venv.sh
 	scripts/make_venv.sh "$(PYTHON)" $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet $(if $(LOCKED),--require-hashes -r requirements-dev-lock.txt,-r requirements.txt)
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --editable $(if $(LOCKED),--no-deps --no-build-isolation .,".[dev]")
 	touch $@
 
 $(VENV)/.ready-train: $(VENV)/.ready
@@ -79,6 +79,34 @@ docs: $(VENV)/.ready-docs
 $(VENV)/.ready-docs: $(VENV)/.ready requirements-docs.txt
 	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
 	touch $@
+
+# What the Space and the tests install, with the hash of every file. Versions that are in the files
+# stay while they fit; UPGRADE=1 takes the newest ones.
+LOCK := $(BIN)/uv pip compile --quiet --no-config --generate-hashes --universal --no-annotate \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet "uv>=0.13,<0.14"
+	$(LOCK) --python-version 3.11 space/requirements.txt --output-file space/requirements-lock.txt
+	$(LOCK) --python-version 3.10 --extra dev pyproject.toml --output-file requirements-dev-lock.txt
+
+# Known vulnerabilities of what the Space installs; asks the Python Package Index.
+audit: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet "pip-audit>=2.10,<3"
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r space/requirements-lock.txt
+
+# The licences of what the Space installs, as a table.
+licenses: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet "pip-licenses>=5.5,<6"
+	$(BIN)/pip-licenses --from=mixed --with-urls --format=markdown --packages \
+		$$(sed -n "s/^\([A-Za-z0-9._-]*\)==.*/\1/p" space/requirements-lock.txt)
+
+# The software bill of materials of the Space (CycloneDX): artifacts/sbom.json
+sbom: $(VENV)/.ready
+	mkdir -p artifacts
+	$(BIN)/python -m pip install --quiet "cyclonedx-bom>=7.5,<8"
+	$(BIN)/cyclonedx-py requirements space/requirements-lock.txt --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file artifacts/sbom.json
 
 clean:
 	rm -rf $(VENV) artifacts

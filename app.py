@@ -16,6 +16,7 @@ from retrieval.api import Service, page_start
 from retrieval.errors import SettingsError
 from retrieval.web import (
     LANGUAGES,
+    CloseUnusedRoutes,
     StartEarly,
     current_settings,
     frontend_route,
@@ -66,6 +67,10 @@ else:
     app = st.App(
         __file__,
         routes=[frontend_route(), *service.routes],
-        middleware=[*service.middleware, Middleware(StartEarly, config=page_start)],
+        middleware=[
+            *service.middleware,
+            Middleware(CloseUnusedRoutes),
+            Middleware(StartEarly, config=page_start),
+        ],
         lifespan=tune_server,
     )

@@ -168,19 +168,27 @@ def test_gifs_of_a_server_that_is_gone_are_embedded_from_their_copies(
     monkeypatch.setattr(
         "retrieval.build.incremental.Downloader", partial(Downloader, backoff_s=0.0)
     )
+    build = partial(
+        build_index,
+        tmp_path / "urls.txt",
+        tmp_path / "b",
+        FakeEncoder(),
+        copy_media=True,
+        allow_private_addresses=True,
+    )
     handler = partial(QuietHandler, directory=str(source))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/03.gif"
         (tmp_path / "urls.txt").write_text(f"{address}\n")
-        build_index(tmp_path / "urls.txt", tmp_path / "b", FakeEncoder(), copy_media=True)
+        build()
         server.shutdown()
     expected = contents(tmp_path / "b")
     if damaged.name == ".b.work":
         shutil.rmtree(tmp_path / "b" / damaged)
     else:
         flip_bit(tmp_path / "b" / damaged)
-    report = build_index(tmp_path / "urls.txt", tmp_path / "b", FakeEncoder(), copy_media=True)
+    report = build()
     assert report.skipped == ()
     kept = "is kept as it was" if damaged.name == ".b.work" else "is embedded from its copy"
     assert any(kept in note for note in report.notes)

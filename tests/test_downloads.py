@@ -19,6 +19,8 @@ from retrieval.build.downloads import MAX_REDIRECTS, Downloader, Fetched
 from retrieval.build.host_limits import DOWN_AFTER
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
 
+# The servers of these tests are on loopback; test_public_addresses.py has what is refused.
+LocalDownloader = partial(Downloader, allow_private=True)
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
@@ -125,7 +127,7 @@ def waits() -> list[float]:
 @pytest.fixture
 def downloader(waits: list[float]) -> Iterator[Downloader]:
     """One that writes its pauses down instead of making them."""
-    with Downloader(max_bytes=10_000, timeout_s=2, wait=waits.append) as downloader:
+    with LocalDownloader(max_bytes=10_000, timeout_s=2, wait=waits.append) as downloader:
         yield downloader
 
 
@@ -215,7 +217,7 @@ def test_a_server_that_drips_does_not_hold_a_thread(server, answer):
     server.answers["/a.gif"] = [answer]
     start = time.monotonic()
     with (
-        Downloader(max_bytes=10_000, timeout_s=2, total_s=0.3) as downloader,
+        LocalDownloader(max_bytes=10_000, timeout_s=2, total_s=0.3) as downloader,
         pytest.raises(UnavailableError, match=r"took longer than 0\.3 s"),
     ):
         downloader.fetch(f"{server.root}/a.gif")
@@ -226,7 +228,7 @@ def test_a_server_that_drips_does_not_hold_a_thread(server, answer):
 def test_silence_is_a_failure_too(server, waits):
     server.answers["/a.gif"] = [send(200, b"GIF89a", delay_s=0.5)]
     with (
-        Downloader(max_bytes=99, timeout_s=0.1, retries=1, wait=waits.append) as downloader,
+        LocalDownloader(max_bytes=99, timeout_s=0.1, retries=1, wait=waits.append) as downloader,
         pytest.raises(UnavailableError, match=r"said nothing for 0\.1 s \(2 tries\)"),
     ):
         downloader.fetch(f"{server.root}/a.gif")
@@ -290,7 +292,7 @@ def silent_root() -> Iterator[str]:
 
 
 def test_silent_host_is_left_for_last_and_then_given_up(silent_root):
-    with Downloader(max_bytes=99, timeout_s=0.1, wait=lambda s: None) as downloader:
+    with LocalDownloader(max_bytes=99, timeout_s=0.1, wait=lambda s: None) as downloader:
         with pytest.raises(SilentHostError):
             downloader.fetch(f"{silent_root}/0.gif")  # its first three tries time out
         start = time.monotonic()
@@ -308,7 +310,7 @@ def test_silent_host_is_left_for_last_and_then_given_up(silent_root):
 def test_host_that_answers_again_is_slow_no_more(server, gif):
     for i in range(5):
         server.answers[f"/{i}.gif"] = [send(200, gif, delay_s=0.5), send(200, gif)]
-    with Downloader(max_bytes=9_999, timeout_s=0.1, retries=0) as downloader:
+    with LocalDownloader(max_bytes=9_999, timeout_s=0.1, retries=0) as downloader:
         for i in range(3):
             with pytest.raises(UnavailableError):
                 downloader.fetch(f"{server.root}/{i}.gif")
@@ -326,7 +328,9 @@ def test_build_postpones_a_silent_host(server, silent_root, gif, tmp_path, monke
     server.answers["/a.gif"] = [send(200, gif)]
     (tmp_path / "list.txt").write_text("\n".join([*addresses, f"{server.root}/a.gif"]))
     start = time.monotonic()
-    report = build_index(tmp_path / "list.txt", tmp_path / "b", FakeEncoder())
+    report = build_index(
+        tmp_path / "list.txt", tmp_path / "b", FakeEncoder(), allow_private_addresses=True
+    )
     assert report.n_gifs == 1 and len(report.skipped) == 100  # each with its reason
     assert {s.reason.partition(" (")[0].partition(";")[0] for s in report.skipped} == {
         "the server said nothing for 0.2 s"
@@ -338,7 +342,7 @@ def test_build_postpones_a_silent_host(server, silent_root, gif, tmp_path, monke
 def test_two_at_once_at_a_host_and_no_more(server, gif):
     for i in range(12):
         server.answers[f"/{i}.gif"] = [send(200, gif, delay_s=0.05)]
-    with Downloader(max_bytes=10_000) as downloader, ThreadPoolExecutor(8) as pool:
+    with LocalDownloader(max_bytes=10_000) as downloader, ThreadPoolExecutor(8) as pool:
         fetched = pool.map(downloader.fetch, (f"{server.root}/{i}.gif" for i in range(12)))
         assert all(answer.data == gif for answer in fetched)
     assert server.most_in_flight == 2
@@ -399,7 +403,7 @@ def test_passwords_of_netrc_stay_at_home(server, downloader, gif, tmp_path, monk
 
 def test_closing_ends_the_waiting(server):
     server.answers["/a.gif"] = [send(503, Retry_After="50")]
-    downloader = Downloader(max_bytes=10_000)
+    downloader = LocalDownloader(max_bytes=10_000)
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(downloader.fetch, f"{server.root}/a.gif") for _ in range(4)]
         while not server.asked:

@@ -43,6 +43,7 @@ def _trust_fresh_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build(library: Path, out: Path, **options):
     encoder = CountingEncoder(options.pop("name", "fake"))
+    options = {"allow_private_addresses": True, **options}  # the test's server is on loopback
     return build_index(library, out, encoder, **options), encoder.n
 
 

@@ -167,7 +167,7 @@ def test_cards_say_their_place_and_an_answer_is_announced_once(page: Page):
         .observe(status, {childList: true, characterData: true, subtree: true});
     }""")
     page.keyboard.type("thank you", delay=30)
-    page.wait_for_function("announced.length")
+    page.wait_for_function("() => announced.length")
     page.wait_for_timeout(1_000)  # none follows
     (said,) = page.evaluate("announced")
     assert said.endswith(f"first: {page.locator('.card .title').first.text_content()}")

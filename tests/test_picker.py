@@ -112,7 +112,7 @@ def test_slow_answer_never_replaces_a_newer_one_nor_what_is_typed(desktop: Page)
             route.continue_()
         except Exception as error:  # the page has given the request up
             assert "closed" in str(error) or "handled" in str(error) or "Invalid" in str(error)
-    desktop.wait_for_function("new Promise(done => setTimeout(() => done(true), 300))")
+    desktop.wait_for_function("() => new Promise(done => setTimeout(() => done(true), 300))")
     expect(first_title(desktop)).to_have_text("sleepy face")
     expect(box(desktop)).to_have_value("so tired")
 
@@ -166,7 +166,7 @@ def test_scrolling_reaches_every_gif_once_and_few_cards_exist_at_a_time(page: Pa
         if len(seen) == len(expected):
             break
         page.get_by_test_id("stMain").evaluate("main => main.scrollBy(0, innerHeight)")
-        page.wait_for_function("new Promise(done => setTimeout(done, 40, 1))")
+        page.wait_for_function("() => new Promise(done => setTimeout(done, 40, 1))")
     assert [seen[number] for number in sorted(seen)] == expected
 
 
@@ -229,7 +229,7 @@ def test_tap_on_a_phone_opens_the_share_sheet_with_the_file(browser: Browser, ad
     with picker(browser, address, PHONE, script=FAKE_SHARE_SHEET) as page:
         ask(in_place(page), "so tired", "sleepy face")
         cards(page).first.locator(".take").tap()
-        page.wait_for_function("shared.length")
+        page.wait_for_function("() => shared.length")
         size = (MEDIA / "sleepy-face.gif").stat().st_size
         file = {"name": "sleepy-face.gif", "type": "image/gif", "bytes": size}
         assert page.evaluate("shared") == [file]
@@ -239,7 +239,8 @@ def test_by_keyboard_alone_a_message_an_arrow_and_enter_take_the_first_gif(deskt
     desktop.keyboard.type("so tired")
     desktop.keyboard.press("ArrowDown")  # at once: the answer is not there yet
     desktop.wait_for_function(
-        "document.querySelector('.reaction-picker').shadowRoot.activeElement.className === 'take'"
+        "() => document.querySelector('.reaction-picker').shadowRoot.activeElement.className"
+        " === 'take'"
     )
     assert focused(desktop).startswith("sleepy face")
     desktop.keyboard.press("ArrowRight")

@@ -64,16 +64,16 @@ def test_back_and_forward_restore_question_results_and_place(page: Page):
     assert page.evaluate("history.length") == entries + 1  # not one for each letter
     ranked = titles(page)
     scroll(page, 300)
-    page.wait_for_function("history.state.reactionView?.scroll === 300")
+    page.wait_for_function("() => history.state.reactionView?.scroll === 300")
     act(page, cards(page).nth(8), "More like this")
     expect(chips(page)).to_contain_text(["like: "])
     expect(box(page)).to_have_value("")  # like and q never mix
     # once the answer is there, which the chip does not wait for
-    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 0")
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop === 0")
     page.go_back()
     expect(box(page)).to_have_value("so tired")
     expect(chips(page)).to_have_count(0)
-    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 300")
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop === 300")
     scroll(page, 0)
     assert titles(page) == ranked
     page.go_back()
@@ -246,5 +246,5 @@ def test_gif_that_the_library_lost_drops_out_and_one_that_cannot_be_had_now_stay
     desktop.evaluate(f"gifs => {kept} = JSON.stringify({{recent: gifs, favourites: null}})", gifs)
     desktop.route("**/held/100.webp", lambda route: route.abort())
     desktop.reload()
-    desktop.wait_for_function(f"JSON.parse({kept}).recent.length === 1")
+    desktop.wait_for_function(f"() => JSON.parse({kept}).recent.length === 1")
     assert json.loads(desktop.evaluate(kept))["recent"][0]["title"] == "held"

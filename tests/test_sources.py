@@ -516,6 +516,8 @@ def test_a_set_from_the_hub_says_whence_it_is_and_reads_no_files_of_this_machine
         {"bytes": stored, "path": "cat.gif"},
         {"bytes": None, "path": str(tmp_path / "private.gif")},
         {"bytes": None, "path": f"file://{tmp_path}/private.gif"},
+        {"bytes": None, "path": f"file://{tmp_path}/private.gif::hf://datasets/a/b/c.zip"},
+        {"bytes": None, "path": f"zip://a::file://{tmp_path}/private.gif::hf://datasets/a/b"},
         {"bytes": None, "path": "http://127.0.0.1/a.gif"},
     ]
     (tmp_path / "set").mkdir()
@@ -534,6 +536,8 @@ def test_a_set_from_the_hub_says_whence_it_is_and_reads_no_files_of_this_machine
     assert left_out(source) == [
         ("someone/reactions[train] row 1", "a path outside of the data set"),
         ("someone/reactions[train] row 2", "a path outside of the data set"),
+        ("someone/reactions[train] row 3", "a path outside of the data set"),
+        ("someone/reactions[train] row 4", "a path outside of the data set"),
     ]
 
 

@@ -111,7 +111,10 @@ def test_it_serves_searches_and_uploads_in_a_frame_of_another_site(image: Image,
     assert len(all_in(kept)) == 1 and len(all_in(home)) == 4
     shutil.rmtree(home / ".cache")  # and it starts as well with nothing there
     assert image.ports == (8501,) == (int(image.env["STREAMLIT_SERVER_PORT"]),)
-    with running(image, {"STREAMLIT_SERVER_PORT": str(port)}) as container:
+    # In the test the site that frames the Space is not the Hub's.
+    framing = {"REACTION_FRAME_ANCESTORS": "http://localhost:*"}
+    assert image.env["REACTION_FRAME_ANCESTORS"] == "https://huggingface.co"
+    with running(image, {"STREAMLIT_SERVER_PORT": str(port), **framing}) as container:
         assert container.check_health().returncode == 0
         for frame in framed(page, port):
             ask(frame, "I'm so scared right now")

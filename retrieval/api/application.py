@@ -22,11 +22,14 @@ from retrieval.api import giphy, tenor
 from retrieval.api.access import GuardAccess
 from retrieval.api.compatible import refusal
 from retrieval.api.cross_origin import CrossOrigin
+from retrieval.api.crowd import BoundCrowd
+from retrieval.api.hosts import CheckHost
 from retrieval.api.library import library_routes
 from retrieval.api.metrics import CountRequests, ServerMetrics
 from retrieval.api.operations import operation_routes
 from retrieval.api.problems import ProblemError, problem_response
 from retrieval.api.routes import API_ROUTE, api_routes, current_loading
+from retrieval.api.security_headers import SecurityHeaders
 from retrieval.api.slash import slash_routes
 from retrieval.errors import SettingsError
 from retrieval.web import current_settings, loading, tune_server
@@ -60,8 +63,11 @@ class Service:
     @cached_property
     def middleware(self) -> list[Middleware]:
         return [
+            Middleware(SecurityHeaders),
+            Middleware(CheckHost),
             Middleware(CountRequests, metrics=self._metrics, routes=self.routes),
             Middleware(CrossOrigin),
+            Middleware(BoundCrowd),
             Middleware(GuardAccess, refusals=REFUSALS),
             Middleware(RejectInvalidMediaUrls),
         ]

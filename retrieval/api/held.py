@@ -1,7 +1,8 @@
 """What visitors sent, in memory for a while: embeddings and records, never pictures.
 
 Who has the random token has what it stands for. The least recently used is forgotten first,
-when there are too many or they are too large together, and what nobody used for a while.
+when there are too many or they are too large together, and what nobody used for a while: a thread
+looks for that, so that memory is freed also where nobody comes any more.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 MAX_HELD = 2_000
 MAX_BYTES = 100_000_000
 IDLE_S = 3 * 3600.0
+SWEEP_S = 30.0  # at most between two looks for what nobody used
 
 
 @dataclass
@@ -26,6 +29,40 @@ class _Entry(Generic[T]):
     value: T
     size_bytes: int
     used_at_s: float
+
+
+class _Sweeper:
+    """A daemon thread that has every Held forget, for as long as there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: weakref.WeakSet[Held[Any]] = weakref.WeakSet()
+        self._changed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, held: Held[Any]) -> None:
+        with self._lock:
+            self._all.add(held)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+        self._changed.set()
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait(self._sweep())
+            self._changed.clear()
+
+    def _sweep(self) -> float:
+        """Have them forget; returns the seconds until the next time."""
+        with self._lock:
+            known = list(self._all)
+        for held in known:
+            held.forget_idle()
+        return min([SWEEP_S, *(held.idle_s / 2 for held in known)])
+
+
+_sweeper = _Sweeper()
 
 
 class Held(Generic[T]):
@@ -43,6 +80,11 @@ class Held(Generic[T]):
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()  # least recently used first
         self._bytes = 0
+        _sweeper.add(self)
+
+    @property
+    def idle_s(self) -> float:
+        return self._idle_s
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,6 +125,11 @@ class Held(Generic[T]):
         """Forget a value; nothing happens if there is none."""
         with self._lock:
             self._drop(token)
+
+    def forget_idle(self) -> None:
+        """Forget what was not used for a while; `get` and `put` do so as well."""
+        with self._lock:
+            self._forget_idle()
 
     def _set(self, token: str, value: T, size_bytes: int) -> None:
         self._drop(token)

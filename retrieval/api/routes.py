@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ from retrieval.api.questions import parse_language, parse_question
 from retrieval.api.unknown import unknown_routes
 from retrieval.api.visitors import Visitors
 from retrieval.api.votes import MAX_VOTE_BYTES, parse_vote
-from retrieval.errors import BundleError
+from retrieval.errors import BundleError, SettingsError
 from retrieval.search import Searcher
 from retrieval.web import (
     Loading,
@@ -41,6 +42,8 @@ def api_routes(others: Sequence[Route] = ()) -> list[Route]:
     an address, has to know them.
     """
     visitors = Visitors()
+    with suppress(SettingsError):  # every operation says what is wrong
+        visitors = Visitors.of(current_settings())
 
     def search(request: Request) -> dict[str, Any]:
         question = parse_question(request.query_params)

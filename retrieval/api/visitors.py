@@ -89,6 +89,11 @@ class Visitors:
     own: Held[OwnPictures] = field(default_factory=Held)
     bodies: Bodies = field(default_factory=Bodies)
 
+    @classmethod
+    def of(cls, settings: Settings) -> Visitors:
+        idle_s = settings.idle_minutes * 60.0
+        return cls(Held(idle_s=idle_s), Held(idle_s=idle_s))
+
     def picture(self, token: str, encoder: Encoder) -> np.ndarray | None:
         """The embedding of a picture, None without a token; ProblemError if it was forgotten."""
         if not token:

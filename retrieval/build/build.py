@@ -65,6 +65,7 @@ def build_index(
     signals: Collection[str] = SIGNALS,
     ocr_model: Path | None = None,
     leave_out: LeaveOut | None = None,
+    allow_private_addresses: bool = False,
 ) -> BuildReport:
     """Index a source (see retrieval.build.folders) into a bundle at `out`.
 
@@ -73,7 +74,8 @@ def build_index(
     is done. At most `frames` distinct frames per GIF are embedded. With `copy_media` the files
     are copied into the bundle, which can then be moved; otherwise it refers to them. `fresh`
     embeds everything again. With "words" in `signals`, the words in the pictures are read, by the
-    recogniser in `ocr_model` if it is given. What `leave_out` names is not indexed. ValueError
+    recogniser in `ocr_model` if it is given. What `leave_out` names is not indexed. Files are
+    fetched from public addresses only, or with `allow_private_addresses` from any. ValueError
     for unknown signals, CheckpointError if a model of the reader is missing, SourceError if there
     is nothing to index, StorageError if `out` cannot be written; the old bundle is then untouched.
     """
@@ -98,7 +100,16 @@ def build_index(
             PreviousBuild() if fresh else PreviousBuild.read(out, encoder, frames, text_reader)
         )
         run = IncrementalRun(
-            source, encoder, state, previous, frames, limits, copy_media, reader, leave_out
+            source,
+            encoder,
+            state,
+            previous,
+            frames,
+            limits,
+            copy_media,
+            reader,
+            leave_out,
+            allow_private_addresses,
         )
         run.run(progress)
         ids = run.in_order()

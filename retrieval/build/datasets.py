@@ -32,6 +32,10 @@ TAG_COLUMNS = ("tags", "labels", "label")
 # Preferred media columns, if there are several of a kind.
 MEDIA_COLUMNS = ("gif", "image", "video", "media", "file", "webp", "mp4", "bytes", "data")
 
+# How a path may lead into a file of the data set. Any other file system in a chain would be asked
+# instead of the data set: file:///etc/passwd::hf://… is a file of this machine.
+ARCHIVES = ("zip://", "tar://", "gzip://", "bz2://", "xz://", "zstd://", "lz4://")
+
 DEFAULT_SPLIT = "train"
 
 
@@ -134,7 +138,8 @@ class DatasetSource(Source):
             address, data = (held, None) if isinstance(held, str) else ("", held)
         if data is None and not address:
             raise ValueError(f"nothing in column {self._media}")
-        file_name, *_, store = address.split("::") * 2  # "zip://a.gif::hf://datasets/…/b.zip"
+        *inside, store = address.split("::")  # "zip://a.gif::hf://datasets/…/b.zip"
+        file_name = inside[0] if inside else store
         described = self._describe(row, title_of(file_name) if file_name else name)
         suffix = suffix_of(file_name)
         if data is None:
@@ -142,6 +147,8 @@ class DatasetSource(Source):
                 return Item(name, address, described, url=check_url(address), suffix=suffix)
             # A set from the Hub has no business with the files of this machine.
             if not store.startswith("hf://") and not (self._is_local and os.path.isabs(store)):
+                raise ValueError("a path outside of the data set")
+            if not all(part.startswith(ARCHIVES) for part in inside):
                 raise ValueError("a path outside of the data set")
             if address == store and self._is_local:
                 return Item(name, address, described, path=Path(address), suffix=suffix)

@@ -11,7 +11,8 @@ there; requests and urllib3 bound each silence only, and needed patched connecti
 timer that shut sockets down.
 
 Left out: caching on disk, logging in, cookies, and robots.txt (the addresses are the user's
-list, not found by following links). Private addresses are allowed: the list is the user's.
+list, not found by following links). Only public addresses are connected to, unless the user
+allows others (`retrieval.build.public_addresses`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from retrieval import __version__
 from retrieval.build.host_limits import Host, HostRateLimiter
 from retrieval.build.items import check_url, clean
+from retrieval.build.public_addresses import CheckingTransport
 from retrieval.errors import MediaError, SilentHostError, UnavailableError
 from retrieval.media import media_suffix
 
@@ -76,7 +78,8 @@ class Downloader:
     `timeout_s` bounds connecting and every silence, `total_s` one try as a whole. At most
     `per_host` requests run at once per host. A failed try is repeated `retries` times, after
     `backoff_s`, twice that, and so on, or when the server says; a server that demands more
-    than `max_wait_s` is given up. `wait` replaces the pauses, in seconds.
+    than `max_wait_s` is given up. `wait` replaces the pauses, in seconds. With `allow_private`
+    also addresses are asked that are not public, such as those of this network.
     """
 
     def __init__(
@@ -90,8 +93,9 @@ class Downloader:
         backoff_s: float = 1.0,
         max_wait_s: float = 60.0,
         wait: Callable[[float], object] | None = None,
+        allow_private: bool = False,
     ):
-        self._max_bytes = max_bytes
+        self._max_bytes, self._allow_private = max_bytes, allow_private
         self._timeouts = Timeouts(timeout_s, total_s)
         self._short = Timeouts(min(timeout_s, SLOW_HOST.silence_s), min(total_s, SLOW_HOST.total_s))
         self._retries, self._backoff_s = retries, backoff_s
@@ -135,10 +139,12 @@ class Downloader:
                 raise UnavailableError("the download was stopped")
             if self._portal is None:  # until the first fetch, as most builds download nothing
                 self._portal = self._stack.enter_context(start_blocking_portal())
+                limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
                 self._client = httpx.AsyncClient(
                     headers=_HEADERS,
                     cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+                    limits=limits,
+                    transport=CheckingTransport(limits, allow_private=self._allow_private),
                 )
                 client = self._portal.wrap_async_context_manager(self._client)
                 self._stack.enter_context(client)

@@ -53,11 +53,14 @@ class IncrementalRun:
         keep_downloads: bool,
         reader: Callable[[], TextReader] | None = None,
         leave_out: LeaveOut | None = None,
+        allow_private_addresses: bool = False,
     ):
         self._leave_out = leave_out or LeaveOut("", [])
         self._source, self._state, self._previous = source, state, previous
         self._limits, self._keep_downloads = limits, keep_downloads
-        self._downloader = Downloader(max_bytes=limits.max_bytes)
+        self._downloader = Downloader(
+            max_bytes=limits.max_bytes, allow_private=allow_private_addresses
+        )
         local = isinstance(source, FolderSource)
         self.pipeline = Pipeline(
             encoder,

@@ -137,6 +137,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--fresh", action="store_true", help="embed all files again")
     add(
+        "--allow-private-addresses",
+        action="store_true",
+        help="fetch files from this machine's network, too, where a list names them; otherwise "
+        "only addresses that are public are connected to, also after a redirect",
+    )
+    add(
         "--renditions",
         action="store_true",
         help="afterwards make the small renditions that the page shows, into its cache "
@@ -185,6 +191,7 @@ def execute(args: argparse.Namespace) -> None:
             signals=args.signals,
             ocr_model=args.ocr_model,
             leave_out=leave_out,
+            allow_private_addresses=args.allow_private_addresses,
         )
     if args.renditions:
         print(make_renditions(args.out), file=sys.stderr)

@@ -22,7 +22,14 @@ from retrieval.output import require_empty
 from retrieval.paths import PACKAGE, ROOT
 
 WORKDIR = "/app"  # of space/Dockerfile
-TOP_FILES = ("Dockerfile", "README.md", "requirements.txt", "requirements-torch.txt", "bake.py")
+TOP_FILES = (
+    "Dockerfile",
+    "README.md",
+    "requirements.txt",
+    "requirements-lock.txt",
+    "requirements-torch.txt",
+    "bake.py",
+)
 # Of the project itself: the app, the notices, and what the about page reads.
 TEXTS = ("app.py", "LICENSE", "CITATION.cff", "data/README.md", ".streamlit/config.toml")
 

@@ -40,9 +40,11 @@ from retrieval.web.library_map import LibraryMap, library_map
 from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import Overview, open_overview
 from retrieval.web.page import OPENING, page_config, page_frame
+from retrieval.web.policy import current_policy
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
 from retrieval.web.server import tune_server
 from retrieval.web.settings import Settings, current_settings
+from retrieval.web.streamlit_routes import CloseUnusedRoutes
 from retrieval.web.translations import LANGUAGES, Sentence, TextKey, texts, translate
 from retrieval.web.turns import Job
 from retrieval.web.uploads import (
@@ -68,6 +70,7 @@ __all__ = [
     "UPLOAD_LIMITS",
     "Advice",
     "Card",
+    "CloseUnusedRoutes",
     "EmbeddedFile",
     "Job",
     "LibraryMap",
@@ -88,6 +91,7 @@ __all__ = [
     "check_uploads",
     "checkpoint_card",
     "collect",
+    "current_policy",
     "current_settings",
     "describe_loaded",
     "embed_file",

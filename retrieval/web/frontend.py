@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.paths import ROOT
 from retrieval.web.modules import join_modules
+from retrieval.web.policy import current_policy
 
 FRONTEND = ROOT / "frontend"
 FRONTEND_ROUTE = "/frontend"
@@ -92,7 +93,7 @@ def as_script(value: object) -> str:
 
 
 class StartEarly:
-    """Adds style to the HTML of all pages, and the picker to that of the search page."""
+    """Adds style and a policy to the HTML of all pages, the picker to that of the search page."""
 
     def __init__(self, app: ASGIApp, config: Callable[[str], Mapping[str, Any]]):
         """`config` returns the page's configuration for the query string of its address.
@@ -135,10 +136,12 @@ class StartEarly:
             if message.get("more_body"):
                 return
             content = body.replace(b"<head>", b"<head>" + head.encode(), 1)
+            policy = current_policy(content)
             kept = [h for h in start["headers"] if h[0].lower() not in REWRITTEN]
             if accepts_gzip:
                 content = gzip.compress(content, GZIP_LEVEL)
                 kept += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+            kept.append((b"content-security-policy", policy.encode()))
             start["headers"] = [*kept, (b"content-length", str(len(content)).encode())]
             await send(start)
             await send({"type": "http.response.body", "body": content})

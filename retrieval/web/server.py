@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
+from retrieval.web.slow_clients import ImpatientProtocol
+
 STOP_S = 2  # seconds for open responses when the server is stopped
 MAX_HEAD_BYTES = 1_000_000  # of a request; by default 64 kB, over which uvicorn only says "invalid"
 
 
 @asynccontextmanager
 async def tune_server(app: object) -> AsyncIterator[None]:
-    """Limit how long uvicorn waits for open responses when it stops, and send without delay.
+    """Limit how long uvicorn waits for heads, and for open responses when it stops; send at once.
 
     Streamlit has no options for these, but the signal handler is a method of the uvicorn
     server that runs this app. By default it waits forever. asyncio sends small packets at once
@@ -28,6 +30,7 @@ async def tune_server(app: object) -> AsyncIterator[None]:
     if isinstance(server, uvicorn.Server):
         server.config.timeout_graceful_shutdown = STOP_S
         server.config.h11_max_incomplete_event_size = MAX_HEAD_BYTES
+        server.config.http_protocol_class = ImpatientProtocol
         tuning = asyncio.create_task(_send_without_delay(server))
     yield
     if tuning:

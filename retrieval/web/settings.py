@@ -18,7 +18,8 @@ from retrieval.paths import STARTER, _user_folder, user_cache
 
 KEY_MODES = ("off", "optional", "required")
 RATE_LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,4} ?)?(second|minute|hour|day)s?")
-ORIGIN = re.compile(r"https?://[^/\s?#@]+", re.I)
+ORIGIN = re.compile(r"https?://[^/\s?#@;,'\"]+", re.I)
+HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.I)
 ADDRESS = re.compile(r"https?://[^/\s?#@\\\"'<>]+(/[^\s?#@\\\"'<>]*)?", re.I)
 _YES_NO = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
@@ -38,6 +39,9 @@ class Settings:
     api_keys: str = "off"  # one of KEY_MODES
     rate_limit: str = ""  # requests per time, such as "60/minute"; "": any number
     cors: tuple[str, ...] | None = None  # origins; None: those on this machine
+    hosts: tuple[str, ...] = ()  # names that requests may use; (): see retrieval.api.hosts
+    frame_ancestors: tuple[str, ...] = ()  # origins that may show the page in a frame
+    idle_minutes: int = 180  # after which what a visitor sent is forgotten
     metrics: bool = False  # whether /metrics answers
     public_url: str = ""  # of the server's root, where it differs from what requests say
     slack_signing_secret: str = field(default="", repr=False)  # "": no slash command for Slack
@@ -78,6 +82,16 @@ class Settings:
             api_keys=api_keys,
             rate_limit=_rate_limit(value_of("RATE_LIMIT")),
             cors=_origins(value_of("CORS")),
+            hosts=_listed(
+                "HOSTS", value_of("HOSTS").lower(), HOST, "names such as gifs.example.org"
+            ),
+            frame_ancestors=_listed(
+                "FRAME_ANCESTORS",
+                value_of("FRAME_ANCESTORS"),
+                ORIGIN,
+                "origins such as https://huggingface.co",
+            ),
+            idle_minutes=number("IDLE_MINUTES", cls.idle_minutes),
             metrics=switch("METRICS"),
             public_url=_public_url(value_of("PUBLIC_URL")),
             slack_signing_secret=value_of("SLACK_SIGNING_SECRET"),
@@ -102,6 +116,14 @@ def _origins(text: str) -> tuple[str, ...] | None:
         if origin != "*" and not ORIGIN.fullmatch(origin):
             raise _invalid("CORS", origin, "origins such as https://chat.example.org, * or off")
     return origins
+
+
+def _listed(name: str, text: str, form: re.Pattern[str], expected: str) -> tuple[str, ...]:
+    values = tuple(value.strip() for value in text.split(",")) if text else ()
+    for value in values:
+        if not form.fullmatch(value):
+            raise _invalid(name, value, f"{expected}, with commas between")
+    return values
 
 
 def _public_url(text: str) -> str:
