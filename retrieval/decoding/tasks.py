@@ -29,9 +29,11 @@ def frames(
         pictures = [prepare(frame.image)]
         if fields["to_read"]:
             pictures.append(picture_to_read(frame.image))
+        place = [frame.index, frame.time_ms]
+        del frame  # and its picture, before the next is decoded
         yield (
             {
-                "frame": [frame.index, frame.time_ms],
+                "frame": place,
                 "facts": [facts.n_frames, facts.duration_ms, facts.width, facts.height],
                 "shapes": [picture.shape[:2] for picture in pictures],
             },

@@ -39,6 +39,7 @@ LIMITS = Limits(
     max_pixels=50_000_000,
     max_frames=1_000_000,
     max_duration_ms=86_400_000,
+    max_memory_mb=1_000,
 )
 _HEAD_BYTES = 256  # read by media_suffix
 # Without waiting, where the system has such a flag: opening a pipe would wait for its writer.
