@@ -24,6 +24,7 @@ from retrieval.errors import LimitError, MediaError, StoppedError, UnavailableEr
 from retrieval.media import Limits, convert_media, media_sandbox
 from retrieval.paths import ROOT, STARTER
 from retrieval.sandbox import Job, Part, Sandbox, TaskError
+from retrieval.web.turns import NICENESS
 from tests.support.server import serving_api
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux, and its /proc")
@@ -326,7 +327,7 @@ def test_server_starts_workers_for_a_picture_of_low_priority_and_leaves_none():
         with urllib.request.urlopen(request) as answer:
             assert json.load(answer)["picture"]
         (worker,) = workers(server.process.pid)
-        assert os.getpriority(os.PRIO_PROCESS, worker) == 10
+        assert os.getpriority(os.PRIO_PROCESS, worker) == NICENESS
     wait_until(lambda: not workers(server.process.pid), 1)
 
 

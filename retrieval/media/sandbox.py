@@ -43,7 +43,8 @@ def media_job(
         task,
         {**fields, "limits": vars(limits)},
         [data],
-        cpu_s=limits.max_decode_s + more_s,
+        cpu_s=limits.max_decode_s,
+        more_cpu_s=more_s,
         memory_mb=limits.max_memory_mb,
         max_bytes=max_bytes,
     )

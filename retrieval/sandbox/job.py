@@ -59,6 +59,7 @@ class Job:
     fields: dict[str, Any] = field(default_factory=dict)
     blocks: Sequence[bytes] = ()
     cpu_s: int = 10
+    more_cpu_s: int = 0  # for what is not counted by the limit's name
     memory_mb: int = 500  # beyond what the worker and the blocks take before
     max_bytes: int = 1_000_000  # of a part's blocks
     cpu_name: str = "max_decode_s"
@@ -67,12 +68,12 @@ class Job:
     @property
     def head(self) -> dict[str, Any]:
         """What a worker is told, without the blocks."""
-        limits = {"cpu_s": self.cpu_s, "memory_mb": self.memory_mb}
+        limits = {"cpu_s": self.cpu_s + self.more_cpu_s, "memory_mb": self.memory_mb}
         return {"task": self.task, "fields": self.fields, **limits}
 
     @property
     def wall_s(self) -> float:
-        return WALL_PER_CPU * max(1, self.cpu_s)
+        return WALL_PER_CPU * max(1, self.cpu_s + self.more_cpu_s)
 
 
 def error_of(fields: dict[str, Any], job: Job) -> Exception:
