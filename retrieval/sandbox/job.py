@@ -78,14 +78,23 @@ class Job:
 
 def error_of(fields: dict[str, Any], job: Job) -> Exception:
     """The exception that a worker reports."""
-    name, text = str(fields.get("error")), str(fields.get("text", ""))[:MAX_TEXT]
+    name, text = (_printable(fields.get(key, "")) for key in ("error", "text"))
     if name == "memory":
         return MemoryLimitError(f"{job.memory_name} is {job.memory_mb:,}, this takes more")
     if name == StoppedError.__name__:
         return StoppedError()
     if name in ERRORS:
         return ERRORS[name](text)
-    return TaskError(f"{name[:MAX_TEXT]}: {text}")
+    return TaskError(f"{name}: {text}")
+
+
+def _printable(value: object) -> str:
+    """As it may be shown on a terminal: a worker may send what moves its cursor.
+
+    >>> _printable("no" + chr(27) + "[2J picture")
+    'no [2J picture'
+    """
+    return "".join(char if char.isprintable() else " " for char in str(value)[:MAX_TEXT])
 
 
 def error_of_end(status: int, job: Job) -> MediaError:

@@ -48,8 +48,9 @@ class Worker:
                 cwd=os.path.abspath(os.sep),
                 env=_environment(),
             )
-            if sys.platform == "win32":
-                self.process.communicate(theirs.share(self.process.pid))
+            if sys.platform == "win32":  # which inherits no sockets
+                with self.process.stdin as file:
+                    file.write(theirs.share(self.process.pid))
         except BaseException:
             self._connection.close()
             raise
