@@ -27,6 +27,8 @@ api         searches over HTTP by 20 clients at once, of `serve --api-only` (--s
             two ways, 60 by default); two minutes
 site        a static site of the starter library, as its first and its second visitor meet it; needs
             the extras [dev] and [static], and npm; five minutes
+sandbox     decoding in worker processes against threads, on the bundle's GIFs or on those in a
+            folder (--folder), the start of a worker, and ways to send it bytes; a minute
 languages   false alarms of language recognition over all English messages of data/messages, and
             how many of 480 messages in eight languages it recognises; a few seconds
 """
@@ -43,6 +45,7 @@ from benchmarks.build import measure_build
 from benchmarks.duplicates import measure_duplicates
 from benchmarks.index import measure_sizes
 from benchmarks.renditions import measure_renditions
+from benchmarks.sandbox import measure_sandbox
 from benchmarks.search import PAGE_FILTER, PAGE_TOP_K, measure_search
 from benchmarks.signals import measure_signals
 from retrieval.cli.console import parser_for, run
@@ -54,6 +57,7 @@ from retrieval.search import Searcher, Term
 WHAT = (
     *("all", "query", "command", "start", "build", "duplicates"),
     *("index", "search", "signals", "renditions", "library", "answers", "languages", "api", "site"),
+    "sandbox",
 )
 
 
@@ -66,8 +70,8 @@ def main() -> None:
         "--gifs",
         type=int,
         metavar="N",
-        help="build: how many GIFs (default 48); search: default 125000; renditions: default 200; "
-        "duplicates: the first N",
+        help="build: how many GIFs (default 48); search: default 125000; renditions and sandbox: "
+        "default 200; duplicates: the first N",
     )
     parser.add_argument(
         "--sizes", type=_sizes, default="10000,100000", metavar="N,N", help="vectors, for `index`"
@@ -75,7 +79,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000, help="unchanged files, for `build`")
     parser.add_argument("--dim", type=int, default=512, help="of vectors, for `index` and `search`")
     parser.add_argument("--seconds", type=float, default=60, help="for `api`")
-    parser.add_argument("--folder", type=Path, help="with GIFs, for `renditions`")
+    parser.add_argument("--folder", type=Path, help="with GIFs, for `renditions` and `sandbox`")
     parser.add_argument("--parameters", action="store_true", help="too, for `renditions`")
     args = parser.parse_args()
     if args.what == "site":
@@ -102,6 +106,9 @@ def main() -> None:
         return
     if args.what == "renditions":
         measure_renditions(args.folder or args.index / MEDIA, args.gifs or 200, args.parameters)
+        return
+    if args.what == "sandbox":
+        measure_sandbox(args.folder or args.index / MEDIA, args.gifs or 200)
         return
     if args.what == "library":
         from benchmarks.library import measure_library  # a browser, which the others do without

@@ -141,7 +141,7 @@ def test_rendition_is_stored_and_outlives_the_process(
     def fail(*args: object) -> bytes:
         raise AssertionError("rendered again")
 
-    monkeypatch.setattr("retrieval.renditions.store.render_animation", fail)
+    monkeypatch.setattr("retrieval.renditions.store.sandboxed_animation", fail)
     assert client_of().get(url).content == first
 
 
@@ -227,14 +227,14 @@ def test_slow_gif_does_not_hold_up_the_others(
 ):
     """With one worker, a slow one's turn goes to those that wait, as soon as its slice is over."""
 
-    def render(data: bytes, width: int, limits: object, stop, format: str) -> bytes:
+    def render(data: bytes, width: int, limits: object, stop, *others: object) -> bytes:
         until = time.monotonic() + (4 if data == b"slow" else 0)
         while time.monotonic() < until:
             assert not stop()
             time.sleep(0.02)
         return data
 
-    monkeypatch.setattr("retrieval.renditions.store.render_animation", render)
+    monkeypatch.setattr("retrieval.renditions.store.sandboxed_animation", render)
     slow, fast = tmp_path / "slow", tmp_path / "fast"
     slow.write_bytes(b"slow")
     fast.write_bytes(b"fast")
@@ -253,14 +253,14 @@ def test_concurrent_requests_render_once_and_stop_when_all_have_left(
 ):
     started, stopped = [], threading.Event()
 
-    def render(data: bytes, width: int, limits: object, stop, format: str) -> bytes:
+    def render(data: bytes, width: int, limits: object, stop, *others: object) -> bytes:
         started.append(width)
         while not stop():
             time.sleep(0.01)
         stopped.set()
         return data
 
-    monkeypatch.setattr("retrieval.renditions.store.render_animation", render)
+    monkeypatch.setattr("retrieval.renditions.store.sandboxed_animation", render)
     (tmp_path / "gif").write_bytes(b"gif")
     renditions = Renditions(RenditionStore(tmp_path / "cache", 1_000_000), at_once=2)
     with renditions.animation("gif", tmp_path / "gif", 200) as job:

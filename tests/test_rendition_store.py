@@ -37,7 +37,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         sources.append(data)
         return data
 
-    monkeypatch.setattr(store_module, "render_animation", render)
+    monkeypatch.setattr(store_module, "sandboxed_animation", render)
     return sources
 
 
@@ -142,7 +142,7 @@ def test_two_processes_may_fill_one_store(tmp_path: Path):
     program = (
         "import hashlib, sys; from pathlib import Path\n"
         "from retrieval.renditions import RenditionStore, store\n"
-        "store.render_animation = lambda data, *_: data\n"
+        "store.sandboxed_animation = lambda data, *_: data\n"
         "own = RenditionStore(Path(sys.argv[1]), 40_000)\n"
         "for n in range(300):\n"
         "    data = bytes([n % 60 + 1]) * 1000\n"

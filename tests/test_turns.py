@@ -55,42 +55,35 @@ def test_turn_is_refused_beyond_the_bound_and_a_waiting_one_ends_when_stopped():
             pass
 
 
-def test_turn_is_passed_on_to_who_waits_and_taken_again(monkeypatch: pytest.MonkeyPatch):
+def test_long_work_lets_the_next_begin_and_goes_on_beside_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(turns, "SLICE_S", 0)
-    line, order = Turns(at_once=1, waiting=5), []
+    line, begun = Turns(at_once=1, waiting=5), threading.Event()
 
-    def work(name: str) -> None:
-        with line.turn(never) as turn:
-            for number in range(3):
-                order.append(f"{name}{number}")
-                if order == ["a0"]:
-                    wait_until(lambda: line._line)
-                turn.pass_on()
+    def work() -> None:
+        with line.turn(never):
+            begun.set()
 
-    with ThreadPoolExecutor(2) as pool:
-        pool.submit(work, "a")
-        wait_until(lambda: order)
-        pool.submit(work, "b")
-    assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
-
-
-def test_turn_that_was_given_up_is_not_taken_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(turns, "SLICE_S", 0)
-    line = Turns(at_once=1, waiting=5)
-    first = line.turn(never)
-    turn = first.__enter__()
-    with ThreadPoolExecutor(2) as pool:
-        other = line.turn(never)
-        entered = pool.submit(other.__enter__)
+    with ThreadPoolExecutor(1) as pool, line.turn(never) as turn:
+        assert not turn.stop() and turn.is_held  # nobody waits
+        pool.submit(work)
         wait_until(lambda: line._line)
-        back = pool.submit(turn.pass_on)
-        entered.result(5)
-        first.__exit__(None, None, None)  # while another thread waits to go on
-        with pytest.raises(StoppedError):
-            back.result(5)
-        other.__exit__(None, None, None)
-    with line.turn(never):
-        pass
+        assert not begun.is_set()
+        assert not turn.stop() and not turn.is_held
+        assert begun.wait(5)
+    with line.turn(never) as turn:  # all is as it was
+        assert turn.is_held and line._n_holding == 1
+
+
+def test_short_work_keeps_its_turn_although_others_wait():
+    line = Turns(at_once=1, waiting=5)
+    other = line.turn(never)
+    with ThreadPoolExecutor(1) as pool:
+        with line.turn(never) as turn:
+            waiting = pool.submit(other.__enter__)
+            wait_until(lambda: line._line)
+            assert not turn.stop() and turn.is_held and not waiting.done()
+        assert waiting.result(5).is_held
+    other.__exit__(None, None, None)
 
 
 def test_job_stops_when_it_is_left_and_hands_on_errors():

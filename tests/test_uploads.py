@@ -9,9 +9,9 @@ import pytest
 from conftest import BLUE, GREEN, RED, FakeEncoder, save_gif, save_heavy_gif
 from PIL import Image
 
+from retrieval.decoding import decode_frames
 from retrieval.embedding import pipeline
 from retrieval.errors import BundleError, BusyError, MediaError, SourceError, StoppedError
-from retrieval.media.frames import convert_media
 from retrieval.search.searcher import Searcher
 from retrieval.web import uploads
 from retrieval.web.turns import Turns
@@ -64,11 +64,11 @@ def decoding_peak(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         peaks.append(len(running))
         time.sleep(0.02)
         try:
-            return convert_media(*args, **kwargs)
+            return decode_frames(*args, **kwargs)
         finally:
             running.pop()
 
-    monkeypatch.setattr(pipeline, "convert_media", slow)
+    monkeypatch.setattr(pipeline, "decode_frames", slow)
     return peaks
 
 

@@ -1,8 +1,8 @@
 """Media to frame embeddings: decoding and encoding in parallel, in bounded memory.
 
-Worker threads read, decode and resize, and read the words in the pictures if they are given
-a reader for that; another encodes, while the calling thread fills the next batch. Batches span
-GIFs. Recently encoded pictures are not encoded again.
+Worker threads read, have worker processes decode and resize (`retrieval.decoding`), and read the
+words in the pictures if they are given a reader for that; another encodes, while the calling thread
+fills the next batch. Batches span GIFs. Recently encoded pictures are not encoded again.
 
 A bad file never stops or misaligns the rest: its result is an error in its place. The
 pipeline can be cancelled from another thread.
@@ -21,13 +21,14 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
-from PIL import Image
 
+from retrieval.decoding import Decoded, decode_frames
 from retrieval.encoders import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
 from retrieval.library import GifFrames
-from retrieval.media import DEFAULT_FRAMES, Facts, Limits, PictureText, Stop, convert_media
-from retrieval.ocr import TextReader, picture_to_read
+from retrieval.media import DEFAULT_FRAMES, Facts, Limits, PictureText, Stop
+from retrieval.ocr import TextReader
+from retrieval.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ R = TypeVar("R")
 class StageTimings:
     """Seconds spent in each stage."""
 
-    decode: float = 0.0  # demux, decode, compare, resize: CPU time of the worker threads
+    decode: float = 0.0  # demux, decode, compare, resize: CPU time of the worker processes
     encode: float = 0.0  # the encoder was busy
     wait: float = 0.0  # the encoder waited for a batch
     read: float = 0.0  # words in pictures: time of the worker threads (OpenVINO has its own)
@@ -113,6 +114,7 @@ class Pipeline:
         stop: Stop | None = None,
         decoders: int = WORKERS,
         reader: Callable[[], TextReader] | None = None,
+        sandbox: Sandbox | None = None,
     ):
         """`readers` threads read concurrently, at most `decoders` of which decode.
 
@@ -124,7 +126,7 @@ class Pipeline:
 
         `reader` makes what reads the words in the pictures, at most one per decoder. Over 314
         GIFs on 2 cores, two readers of one thread took 58 and 59 s of CPU time, one reader of two
-        threads 67 and 70 s (and 500 MB less).
+        threads 67 and 70 s (and 500 MB less). `sandbox` decodes (see `decode_frames`).
         """
         self.timings = StageTimings()
         self.n_pictures = 0  # encoded
@@ -133,6 +135,7 @@ class Pipeline:
         self._stop = stop
         self._decoding = threading.Semaphore(decoders)
         self._make_reader = reader
+        self._sandbox = sandbox
         # Made readers that no thread uses: threads end with each `run`, and there may be more
         # of them than decoders.
         self._readers_at_rest: deque[TextReader] = deque()
@@ -168,9 +171,8 @@ class Pipeline:
                 return _Decoded(Done(piece.subject, gif_id))
             claimed.add(gif_id)
             with self._decoding:
-                busy = time.thread_time()
                 try:
-                    media = convert_media(data, self._prepare, self._frames, self._limits, stop)
+                    media = self._decode(data, stop)
                 except MediaError as error:
                     return _Decoded(Done(piece.subject, gif_id, error=error))
                 except RetrievalError:
@@ -180,15 +182,12 @@ class Pipeline:
                     # help: the file is tried again next time.
                     reason = f"cannot be prepared for encoding ({type(error).__name__}: {error})"
                     return _Decoded(Done(piece.subject, gif_id, error=UnavailableError(reason)))
-                finally:
-                    self.timings.decode += time.thread_time() - busy
-                facts = Facts(media.n_frames, media.duration_ms, media.width, media.height)
-                unread = ""
+                self.timings.decode += media.cpu_s
+                facts, unread = media.facts, ""
                 if self._make_reader:
-                    to_read = [(f.index, f.time_ms, f.image[1]) for f in media.frames]
-                    texts, unread = self._read(to_read, stop)
+                    texts, unread = self._read(media.to_read, stop)
                     facts = replace(facts, texts=texts)
-            pictures = [frame.image[0] for frame in media.frames]
+            pictures = [frame.pixels for frame in media.frames]
             places = np.array([(frame.index, frame.time_ms) for frame in media.frames], np.int32)
             vectors = np.empty((len(places), self._encoder.dim), np.float32)
             frames = GifFrames(gif_id, places[:, 0], places[:, 1], vectors)
@@ -216,10 +215,11 @@ class Pipeline:
             is_over.set()
             worker.shutdown(wait=not self._is_stopped(), cancel_futures=True)
 
-    def _prepare(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """A frame as the encoder takes it, and as the reader of words does."""
-        to_read = picture_to_read(image) if self._make_reader else np.empty(0, np.uint8)
-        return self._encoder.prepare(image), to_read
+    def _decode(self, data: bytes, stop: Stop) -> Decoded:
+        prepare, reads = self._encoder.prepare, self._make_reader is not None
+        return decode_frames(
+            data, prepare, self._frames, self._limits, stop, to_read=reads, sandbox=self._sandbox
+        )
 
     def _read(
         self, frames: list[tuple[int, int, np.ndarray]], stop: Stop

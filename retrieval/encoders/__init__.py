@@ -17,6 +17,7 @@ from retrieval.encoders.checkpoint import HF_HUB, LOCAL_DIR, Checkpoint
 from retrieval.encoders.languages import Languages, languages_of
 from retrieval.encoders.load import find_export, load_encoder
 from retrieval.encoders.model_card import ModelCard, model_card
+from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.presets import CHECKPOINTS, PRESETS
 from retrieval.encoders.reaction_model import (
     REACTION_TEXTS,
@@ -43,6 +44,7 @@ __all__ = [
     "Languages",
     "ModelCard",
     "Pixels",
+    "Preprocess",
     "ReactionModel",
     "ReactionText",
     "SentenceEncoder",

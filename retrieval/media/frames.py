@@ -7,7 +7,8 @@ unsupported formats raise MediaError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,7 +18,7 @@ from PIL import Image
 
 from retrieval.errors import MediaError, reason_of
 from retrieval.media.decoders import open_media
-from retrieval.media.limits import Budget, Limits, Stop, check
+from retrieval.media.limits import Budget, Facts, Limits, Stop, check
 from retrieval.paths import why_not_regular
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".mp4", ".webm")
@@ -82,21 +83,36 @@ def convert_media(
     Errors of `convert` propagate unchanged: its input is valid, so they are not the file's
     fault, and reporting them as a reason to skip the file would hide a bug.
     """
+    frames: list[Frame[T]] = []
+    facts = Facts(0, 0, 0, 0)
+    with closing(distinct_frames(source, n, limits, stop)) as distinct:
+        for frame, of_file in distinct:
+            facts = of_file
+            frames.append(Frame(frame.index, frame.time_ms, convert(frame.image)))
+    return Media(tuple(frames), facts.n_frames, facts.duration_ms, facts.width, facts.height)
+
+
+def distinct_frames(
+    source: Path | bytes,
+    n: int = DEFAULT_FRAMES,
+    limits: Limits | None = None,
+    stop: Stop | None = None,
+) -> Generator[tuple[Frame[Image.Image], Facts], None, None]:
+    """Yield the frames of `read_media` as they are decoded, each with the facts of the file."""
     if n < 1:
         raise ValueError(f"n is {n}; expected at least 1 frame")
     budget = Budget(limits or Limits(), stop)
     with open_media(read_bytes(source, budget.limits), budget) as (starts, duration_ms, decode):
         wanted = spread(starts, duration_ms, n)
-        frames: list[Frame[T]] = []
-        size, last = (0, 0), None
+        facts, last = None, None
         for index, image in zip(wanted, decode(wanted), strict=True):
-            size = size if frames else image.size
+            facts = facts or Facts(len(starts), duration_ms, *image.size)
             small = image.resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.BOX)
             thumbnail = np.asarray(small, np.int16)
             if last is None or np.abs(thumbnail - last).max() > SAME_PATCH:
-                frames.append(Frame(index, starts[index], convert(image)))
                 last = thumbnail
-        return Media(tuple(frames), len(starts), duration_ms, *size)
+                yield Frame(index, starts[index], image), facts
+            del image  # before the next is decoded: 64 MB each at 16 million pixels
 
 
 def read_bytes(source: Path | bytes, limits: Limits | None = None) -> bytes:

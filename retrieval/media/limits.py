@@ -42,7 +42,7 @@ class Facts:
 class Limits:
     """Limits of decoding; an error names the limit that was exceeded.
 
-    The last two bound the work, not the file. A minute of film at 1920 × 1080 and 30
+    The last three bound the work, not the file. A minute of film at 1920 × 1080 and 30
     frames a second has 3.7e9 pixels; it took 13 s of CPU time in H.264 (15 Mbit/s),
     11 s in VP9 and 2 s in AV1. GIF, APNG and WebP have a thirtieth of that and less.
     CPU time, not wall-clock time, so that the outcome does not depend on the machine's load.
@@ -53,7 +53,8 @@ class Limits:
     max_frames: int = 3_000  # including frames that are decoded but not shown
     max_duration_ms: int = 120_000
     max_decoded_pixels: int = 4_000_000_000  # of all frames that the chosen ones depend on
-    max_decode_s: int = 20  # of CPU time
+    max_decode_s: int = 10  # of CPU time
+    max_memory_mb: int = 500  # where decoding runs in a sandbox (media.sandbox)
 
     def allow(self, facts: Facts) -> bool:
         """Whether a file that was decoded before is within the limits.

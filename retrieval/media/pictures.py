@@ -82,12 +82,14 @@ def _from_bgra(pixels: np.ndarray, look: Look) -> Image.Image:
     height, width = pixels.shape[:2]
     is_opaque = bool((pixels[..., 3] == 255).all())
     size = look.size(width, height)
-    if size == (width, height):
-        if is_opaque:
-            return Image.fromarray(np.ascontiguousarray(pixels[..., 2::-1]))
-        return look.apply(Image.fromarray(np.ascontiguousarray(pixels[..., [2, 1, 0, 3]])))
-    mode = "RGBX" if is_opaque else "RGBA"
     rows = np.ascontiguousarray(pixels)  # ffmpeg pads them
+    if size == (
+        width,
+        height,
+    ):  # without an array of the colours in order: a 16 MP frame's has 48 MB
+        mode, raw = ("RGB", "BGRX") if is_opaque else ("RGBA", "BGRA")
+        return look.apply(Image.frombuffer(mode, (width, height), rows, "raw", raw, 0, 1))
+    mode = "RGBX" if is_opaque else "RGBA"
     swapped = Image.frombuffer(mode, (width, height), rows, "raw", mode, 0, 1)
     blue, green, red, alpha = swapped.resize(size, Image.Resampling.BOX).split()
     if is_opaque:

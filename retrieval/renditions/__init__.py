@@ -12,6 +12,7 @@ from retrieval.renditions.render import (
     render_animation,
     render_still,
 )
+from retrieval.renditions.sandboxed import sandboxed_animation, sandboxed_still
 from retrieval.renditions.store import RenditionStore
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "prepare_renditions",
     "render_animation",
     "render_still",
+    "sandboxed_animation",
+    "sandboxed_still",
     "still_facts",
 ]

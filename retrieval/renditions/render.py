@@ -40,7 +40,7 @@ MAX_BYTES = {
 }
 # The shortest time from a frame to the next. A film's frames cost few bytes.
 GAP_MS = {"webp": 60, "mp4": 33, "gif": 60}
-RENDER_LIMITS = Limits(max_bytes=200_000_000, max_decode_s=10)
+RENDER_LIMITS = Limits(max_bytes=200_000_000)
 
 # An original this close to the size that is asked for is served as it is if it is small enough.
 NEAR_WIDTH = 1.3

@@ -25,14 +25,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from retrieval.media import Limits, Stop, read_bytes
-from retrieval.renditions.render import (
-    RENDER_LIMITS,
-    VERSION,
-    check_format,
-    check_width,
-    render_animation,
-    render_still,
-)
+from retrieval.renditions.render import RENDER_LIMITS, VERSION, check_format, check_width
+from retrieval.renditions.sandboxed import sandboxed_animation, sandboxed_still
+from retrieval.sandbox import Sandbox
 
 _FOLDER = "renditions"
 _MARK = "CACHEDIR.TAG"  # backups leave such folders out: https://bford.info/cachedir/
@@ -61,7 +56,9 @@ class RenditionStore:
     an OSError of the store.
     """
 
-    def __init__(self, folder: Path, budget_bytes: int):
+    def __init__(self, folder: Path, budget_bytes: int, sandbox: Sandbox | None = None):
+        """Renditions are made in `sandbox`, by default that of this process."""
+        self._sandbox = sandbox
         self._root = folder / _FOLDER
         self._budget_bytes = budget_bytes
         self._lock = threading.Lock()
@@ -87,10 +84,10 @@ class RenditionStore:
         stop: Stop | None = None,
         format: str = "webp",
     ) -> bytes:
-        """`render_animation`, stored for the next time if `gif_id` is the hash of the source."""
+        """`sandboxed_animation`, stored for the next time if `gif_id` is the hash of the source."""
 
         def render(data: bytes) -> bytes:
-            return render_animation(data, width, limits, stop, format)
+            return sandboxed_animation(data, width, limits, stop, format, self._sandbox)
 
         return self._render(gif_id, _kind(width, format), source, limits, render)
 
@@ -103,10 +100,10 @@ class RenditionStore:
         limits: Limits | None = None,
         stop: Stop | None = None,
     ) -> bytes:
-        """`render_still`, stored for the next time if `gif_id` is the hash of the source."""
+        """`sandboxed_still`, stored for the next time if `gif_id` is the hash of the source."""
 
         def render(data: bytes) -> bytes:
-            return render_still(data, frame, width, limits, stop)
+            return sandboxed_still(data, frame, width, limits, stop, self._sandbox)
 
         return self._render(gif_id, f"{width}-f{frame}", source, limits, render)
 

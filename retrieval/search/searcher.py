@@ -17,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.decoding import decode_frames
 from retrieval.encoders import Encoder, SentenceEncoder, load_encoder, sentence_encoder
 from retrieval.errors import MediaError, QueryError
 from retrieval.hub import Progress
 from retrieval.library import SIGNALS, Bundle, Record, gif_means
-from retrieval.media import Stop, convert_media
+from retrieval.media import Stop, read_bytes
+from retrieval.sandbox import Sandbox
 from retrieval.search.browsing import browsing_order, narrowed
 from retrieval.search.collection import Collection
 from retrieval.search.fusion import Fusion
@@ -163,17 +165,20 @@ class Searcher:
             )
         return np.asarray(total / norm, np.float32)
 
-    def embed_image(self, image: Path | bytes, stop: Stop | None = None) -> np.ndarray:
+    def embed_image(
+        self, image: Path | bytes, stop: Stop | None = None, sandbox: Sandbox | None = None
+    ) -> np.ndarray:
         """Return the unit mean embedding of the frames of an image or animation, (dim,).
 
-        StoppedError soon after `stop` returns True.
+        Decoded in `sandbox` (see `decode_frames`). StoppedError soon after `stop` returns True.
         """
         try:
-            frames = convert_media(image, lambda frame: frame, stop=stop).frames
+            data, prepare = read_bytes(image), self.encoder.prepare
+            frames = decode_frames(data, prepare, stop=stop, sandbox=sandbox).frames
         except MediaError as error:
             name = "The upload" if isinstance(image, bytes) else str(image)
             raise MediaError(f"{name} cannot be searched with: {error}.") from error
-        return unit(self.encoder.encode_images([frame.image for frame in frames]).mean(axis=0))
+        return unit(self.encoder.encode_pixels([frame.pixels for frame in frames]).mean(axis=0))
 
     def like(self, gif_id: str) -> np.ndarray:
         """Return the query vector for "more like this": the GIF's mean embedding, (dim,)."""
@@ -343,6 +348,5 @@ class Searcher:
 
 
 def encoder_of(bundle: Bundle, checkpoint: str = "") -> Encoder:
-    """Load the encoder named by the bundle's manifest, or by `checkpoint`, a label such as
-    "mini", "ViT-B-32/laion2b_s34b_b79k" or "hf-hub:me/clip"."""
+    """Load the encoder of the bundle's manifest, or of `checkpoint`, a label such as "mini"."""
     return load_encoder(checkpoint or bundle.manifest.encoder_checkpoint)

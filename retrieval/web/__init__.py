@@ -41,7 +41,7 @@ from retrieval.web.loader import Loading, loading
 from retrieval.web.overview import Overview, open_overview
 from retrieval.web.page import OPENING, page_config, page_frame
 from retrieval.web.policy import current_policy
-from retrieval.web.routes import MediaFile, check_frame, find_file, media_file, png_of
+from retrieval.web.routes import MediaFile, check_frame, find_file, media_file
 from retrieval.web.server import tune_server
 from retrieval.web.settings import Settings, current_settings
 from retrieval.web.streamlit_routes import CloseUnusedRoutes
@@ -111,7 +111,6 @@ __all__ = [
     "outdated_advice",
     "page_config",
     "page_frame",
-    "png_of",
     "question_as_text",
     "read_votes",
     "recognise_language",

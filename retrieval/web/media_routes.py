@@ -33,7 +33,7 @@ from retrieval.web.ranges import bytes_response
 from retrieval.web.renditions import Renditions
 from retrieval.web.routes import MediaFile, check_frame, find_file, media_type_of
 from retrieval.web.settings import current_settings
-from retrieval.web.turns import Job
+from retrieval.web.turns import Job, server_sandbox
 
 CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}  # an id is a hash of the bytes
 GUARDED = {  # a browser never runs a file that poses as media
@@ -57,7 +57,8 @@ def media_routes() -> list[Route]:
 def current_renditions() -> Renditions:
     """The renditions of this process, in the cache folder of its settings."""
     settings = current_settings()
-    return Renditions(RenditionStore(settings.cache, settings.cache_mb * 1_000_000))
+    store = RenditionStore(settings.cache, settings.cache_mb * 1_000_000, server_sandbox())
+    return Renditions(store)
 
 
 def serve_gif(request: Request) -> Response:

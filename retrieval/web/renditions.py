@@ -19,7 +19,7 @@ WAITING = 128  # the GIFs of a few pages of results
 class Renditions:
     """The renditions of a store, made as they are asked for.
 
-    Long work passes its turn on between frames, so one slow GIF does not hold up the others.
+    Long work passes its turn on, so one slow GIF does not hold up the others.
     """
 
     def __init__(self, store: RenditionStore, at_once: int = AT_ONCE, waiting: int = WAITING):
@@ -54,12 +54,7 @@ class Renditions:
     ) -> AbstractContextManager[Job[bytes]]:
         def work(stop: Stop) -> bytes:
             with self._turns.turn(stop) as turn:
-
-                def stop_or_pass_on() -> bool:
-                    turn.pass_on()
-                    return stop()
-
-                made = render(stop_or_pass_on)
+                made = render(turn.stop)
             self.n_made += 1
             return made
 

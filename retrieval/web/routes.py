@@ -16,8 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from retrieval.errors import BundleError, MediaError
 from retrieval.hub import is_address, sha256_of
 from retrieval.library import (
@@ -31,10 +29,9 @@ from retrieval.library import (
     read_frame_indices,
     read_manifest,
 )
-from retrieval.media import Limits, Stop, media_suffix, read_frames
+from retrieval.media import Limits, media_suffix
 from retrieval.web.catalog import library_catalog
 
-STILL_SIDE = 256  # pixels, width and height of a PNG at most
 # A library may have been built with wider limits than the default; the cost of decoding one
 # frame stays limited.
 LIMITS = Limits(
@@ -42,7 +39,7 @@ LIMITS = Limits(
     max_pixels=50_000_000,
     max_frames=1_000_000,
     max_duration_ms=86_400_000,
-    max_decode_s=10,
+    max_memory_mb=1_000,
 )
 _HEAD_BYTES = 256  # read by media_suffix
 # Without waiting, where the system has such a flag: opening a pipe would wait for its writer.
@@ -158,16 +155,3 @@ def _read_once(read: Callable[[Path], Any], bundle: Path, name: str = "") -> Any
 @lru_cache(maxsize=6)
 def _read(read: Callable[[Path], Any], path: Path, version: int) -> Any:
     return read(path)
-
-
-def png_of(source: Path | bytes, frame: int, stop: Stop | None = None) -> bytes:
-    """One frame as PNG, at most STILL_SIDE pixels wide and high.
-
-    MediaError if there is no such frame. StoppedError soon after `stop` returns True.
-    """
-    import imageio.v3 as iio  # 0.05 s that a server needs for nothing else
-
-    (image,) = read_frames(source, [frame], LIMITS, stop)
-    image.thumbnail((STILL_SIDE, STILL_SIDE))
-    png: bytes = iio.imwrite("<bytes>", np.asarray(image), extension=".png")
-    return png

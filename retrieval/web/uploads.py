@@ -1,7 +1,8 @@
 """Uploaded files as a collection that can be searched: embeddings in memory, no pictures.
 
-One file is decoded at a time, so that a core stays free for searches. Visitors take turns file
-by file, so that nobody waits for all the files of somebody else.
+One file is worked on at a time, so that a message waits for the encoder no longer than necessary.
+Visitors take turns file by file, so that nobody waits for all the files of somebody else, and an
+expensive file lets the next one begin.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from retrieval.library import (
 )
 from retrieval.media import Limits, Stop
 from retrieval.search import Searcher
-from retrieval.web.turns import Turns
+from retrieval.web.turns import Turns, server_sandbox
 
 UPLOAD_LIMITS = Limits(max_bytes=200_000_000)
 TURNS = Turns(at_once=1, waiting=15)  # visitors: one is served, the others wait
+SANDBOX = server_sandbox()
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,10 @@ def embed_file(
 ) -> EmbeddedFile:
     """Embed one file. MediaError if it cannot be read; BusyError if too many
     visitors wait; StoppedError soon after `stop`, called from other threads, returns True."""
-    with turns.turn(stop):
-        pipeline = Pipeline(encoder, limits=UPLOAD_LIMITS, readers=1, decoders=1, stop=stop)
+    with turns.turn(stop) as turn:
+        pipeline = Pipeline(
+            encoder, limits=UPLOAD_LIMITS, readers=1, decoders=1, stop=turn.stop, sandbox=SANDBOX
+        )
         (done,) = pipeline.run([Work(name, lambda: data)])
     if done.frames is None or done.facts is None:
         raise MediaError(f"{name} cannot be read: {done.error}")
@@ -109,5 +113,5 @@ def embed_upload(
     data: bytes, searcher: Searcher, stop: Stop = lambda: False, turns: Turns = TURNS
 ) -> np.ndarray:
     """Embed an uploaded picture (`Searcher.embed_image`). BusyError if too many visitors wait."""
-    with turns.turn(stop):
-        return searcher.embed_image(data, stop)
+    with turns.turn(stop) as turn:
+        return searcher.embed_image(data, turn.stop, SANDBOX)

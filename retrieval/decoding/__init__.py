@@ -1,0 +1,5 @@
+"""Frames of media from outside, decoded in a sandbox."""
+
+from retrieval.decoding.frames import Decoded, DecodedFrame, Prepare, decode_frames
+
+__all__ = ["Decoded", "DecodedFrame", "Prepare", "decode_frames"]
