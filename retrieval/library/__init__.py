@@ -1,6 +1,13 @@
 """The library: catalogue, embeddings and index of GIFs, kept together as a bundle."""
 
-from retrieval.library.bundle import Bundle, folder_of, manifest_at, media_path, read_whole
+from retrieval.library.bundle import (
+    Bundle,
+    folder_of,
+    manifest_at,
+    media_path,
+    read_whole,
+    verify_bundle,
+)
 from retrieval.library.catalog import (
     DESCRIBED,
     UNKNOWN_LICENSE,
@@ -83,5 +90,6 @@ __all__ = [
     "read_manifest",
     "read_whole",
     "register_build",
+    "verify_bundle",
     "write_shard",
 ]
