@@ -174,7 +174,7 @@ def test_missing_and_damaged_files_name_no_path(client: TestClient, bundle: Path
     for url in urls_of(tiny)[1:]:
         answer = client.get(url)
         assert answer.status_code == 404 and str(tmp_path) not in answer.text
-        assert " cannot be decoded: damaged" in answer.text
+        assert " cannot be decoded: its file was changed" in answer.text
 
 
 @pytest.mark.parametrize("name", ["catalog.parquet", "embeddings/part-00000.parquet"])
@@ -218,7 +218,7 @@ def test_damaged_file_of_a_pulled_bundle_names_no_path(
     target.write_bytes(b"GIF89a")
     for url in (rendition_url(wide, 480), still_url(wide, 0, 480)):
         answer = client.get(url)
-        assert answer.status_code == 404 and " cannot be decoded: damaged" in answer.text
+        assert answer.status_code == 404 and " cannot be decoded: its file was changed" in answer.text
         assert str(tmp_path) not in answer.text
 
 

@@ -10,6 +10,7 @@ from retrieval.hub.verify import (
     fetch_checked,
     remember_written,
     sha256_of,
+    sha256_of_opened,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "pull",
     "remember_written",
     "sha256_of",
+    "sha256_of_opened",
     "size_of",
     "split_front_matter",
     "stays_inside",

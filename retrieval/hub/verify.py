@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 from retrieval.errors import HubError
@@ -138,14 +139,19 @@ def remember_written(folder: Path, written: Mapping[str, Known]) -> None:
 
 def sha256_of(file: Path, count: Callable[[int], None] | None = None) -> str:
     """The SHA-256 of a file's bytes, in hex; `count` is called with the bytes of each block."""
+    with file.open("rb", buffering=0) as opened:
+        return sha256_of_opened(opened, count)
+
+
+def sha256_of_opened(file: FileIO, count: Callable[[int], None] | None = None) -> str:
+    """The same for an opened file, from where it stands; it is left at its end."""
     digest = hashlib.sha256()
-    with file.open("rb", buffering=0) as data:
-        buffer = bytearray(min(BLOCK, os.fstat(data.fileno()).st_size + 1))
-        view = memoryview(buffer)
-        while n := data.readinto(buffer):
-            digest.update(view[:n])
-            if count:
-                count(n)
+    buffer = bytearray(min(BLOCK, os.fstat(file.fileno()).st_size + 1))
+    view = memoryview(buffer)
+    while n := file.readinto(buffer):
+        digest.update(view[:n])
+        if count:
+            count(n)
     return digest.hexdigest()
 
 

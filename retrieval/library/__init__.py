@@ -7,6 +7,7 @@ from retrieval.library.bundle import (
     media_path,
     read_whole,
     verify_bundle,
+    version_of,
 )
 from retrieval.library.catalog import (
     DESCRIBED,
@@ -23,7 +24,6 @@ from retrieval.library.embeddings import (
     ShardStore,
     gif_means,
     join,
-    read_frame_indices,
     write_shard,
 )
 from retrieval.library.faiss_index import VectorIndex, map_vectors
@@ -46,6 +46,7 @@ from retrieval.library.manifest import (
     owned_files,
     read_manifest,
 )
+from retrieval.library.tables import Tables, read_tables
 from retrieval.library.writer import BundleWriter
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Manifest",
     "Record",
     "ShardStore",
+    "Tables",
     "VectorIndex",
     "build_command",
     "check_signals",
@@ -86,10 +88,11 @@ __all__ = [
     "owned_files",
     "plan_index",
     "read_catalog",
-    "read_frame_indices",
     "read_manifest",
+    "read_tables",
     "read_whole",
     "register_build",
     "verify_bundle",
+    "version_of",
     "write_shard",
 ]

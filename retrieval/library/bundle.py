@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +61,7 @@ class Bundle:
     embeddings: FrameEmbeddings
     index: VectorIndex
     origin: Address | None = None  # where it was pulled from; `path` is then in the Hub's cache
+    version: tuple[int, ...] | None = None  # of its manifest's file when it was opened
 
     @classmethod
     def open(cls, where: Path | str, progress: Progress | None = None) -> Bundle:
@@ -77,9 +78,9 @@ class Bundle:
         path = Path(where)
 
         def read() -> Bundle:
-            manifest = read_manifest(path)
+            version, manifest = version_of(path), read_manifest(path)
             check_files(Location.of(path), path, manifest, progress)
-            return cls._read(path, manifest)
+            return replace(cls._read(path, manifest), version=version)
 
         return read_whole(path, read)
 
@@ -231,25 +232,25 @@ def read_whole(path: Path, read: Callable[[], T]) -> T:
         f"{path} was rebuilt again and again while it was read. Try it again."
     )
     for _ in range(READ_ATTEMPTS):
-        before = _version(path)
+        before = version_of(path)
         try:
             result = read()
         except (BundleError, OSError) as error:
             failure = error
             is_swapping = before is None and old_of(path).exists()  # by two renames
-            if _version(path) == before and not is_swapping:
+            if version_of(path) == before and not is_swapping:
                 break
         else:
-            if _version(path) == before:
+            if version_of(path) == before:
                 return result
         time.sleep(SWAP_S)
     raise failure
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def version_of(path: Path) -> tuple[int, ...] | None:
     """Return what distinguishes one build's manifest from another's; None if there is none."""
     try:
         facts = (path / MANIFEST).stat()
     except OSError:
         return None
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+    return facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size

@@ -7,7 +7,7 @@ written itself is known from the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +43,16 @@ def check_files(
     progress: BytesProgress | None = None,
     *,
     again: bool = False,
+    names: Collection[str] | None = None,
 ) -> None:
     """BundleError unless every file of the manifest is there and has its hash.
 
-    Only files that are not known yet are read; with `again`, all are.
+    Only files that are not known yet are read; with `again`, all are. `names` are those to look
+    at, if not all.
     """
-    check_sizes(location, folder, manifest)
-    hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
+    check_sizes(location, folder, manifest, names)
+    names = manifest.files if names is None else names
+    hashes = {name: manifest.files[name]["sha256"] for name in names}
     try:
         changed = changed_files(folder, hashes, progress, again=again)
     except OSError as error:
@@ -64,11 +67,13 @@ def check_files(
         )
 
 
-def check_sizes(location: Location, folder: Path, manifest: Manifest) -> None:
+def check_sizes(
+    location: Location, folder: Path, manifest: Manifest, names: Collection[str] | None = None
+) -> None:
     """BundleError unless every file of the manifest is there in its size, and all that is needed
     is in the manifest: what is not in it has no hash, and is never read."""
-    for name, facts in manifest.files.items():
-        _check_size(location, folder / name, facts["bytes"])
+    for name in manifest.files if names is None else names:
+        _check_size(location, folder / name, manifest.files[name]["bytes"])
     needed = [CATALOG, VECTORS]
     needed += [f"{EMBEDDINGS}/{shard.name}" for shard in shards_in(folder / EMBEDDINGS)]
     for name in needed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -49,13 +50,16 @@ class Phrases:
 
     def __init__(self, file: Path, n: int):
         """`n` is the number of GIFs. The file may be somebody else's: its tables must be ours."""
-        self._uri = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+        self._file, self._n = file.resolve(), n
         self._idle: list[sqlite3.Connection] = []
-        self._n = n
+        self._version = _version(self._file)
+        self._first: sqlite3.Connection | None = None  # never searched: copies are made of it
+        self._copying = threading.Lock()
         with self._open() as db:
             found = dict(db.execute("SELECT name, sql FROM sqlite_master"))
         if {name: found.pop(name, "") for name in _TABLES} != _TABLES or found.keys() != _PARTS:
             raise BundleError(f"{FILE} has not the tables of a full-text index")
+        self._first = self._idle.pop()
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -74,17 +78,30 @@ class Phrases:
                 db.close()
 
     def _connect(self) -> sqlite3.Connection:
+        """A connection to the file that was opened first, also if another build took its place."""
         # Each connection is in one thread at a time.
-        db = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+        if self._first and _version(self._file) != self._version:
+            return self._copy(self._first)
+        uri = f"{self._file.as_uri()}?mode=ro&immutable=1"
+        db = sqlite3.connect(uri, uri=True, check_same_thread=False)
         # Nothing in the file may call functions with effects, and the layout of a page is checked
         # before it is used.
-        for pragma in ("trusted_schema = OFF", "cell_size_check = ON"):
-            db.execute(f"PRAGMA {pragma}")
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "schema_version"):
+            db.execute(f"PRAGMA {pragma}")  # the last one opens the file
+        if self._first and _version(self._file) != self._version:
+            db.close()
+            return self._copy(self._first)
+        return db
+
+    def _copy(self, first: sqlite3.Connection) -> sqlite3.Connection:
+        db = sqlite3.connect(":memory:", check_same_thread=False)
+        with self._copying:
+            first.backup(db)
         return db
 
     def __del__(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        for db in filter(None, (*self._idle, self._first)):
+            db.close()
 
     def containing(self, phrase: str) -> np.ndarray:
         """Return the GIFs whose name or words contain a phrase, word by word, ascending."""
@@ -119,6 +136,15 @@ class Phrases:
         if len(gifs) and not 0 <= gifs.min() <= gifs.max() < self._n:
             raise BundleError(f"{FILE} of this library names GIFs that it does not have.")
         return gifs
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What distinguishes a file from another of its name; () if there is none."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return ()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def write_phrases(folder: Path, texts: Iterable[tuple[int, str, str]]) -> None:

@@ -20,7 +20,15 @@ import numpy as np
 from retrieval.encoders import CHECKPOINTS, REACTIONS, Encoder, SentenceEncoder
 from retrieval.errors import BundleError
 from retrieval.hub import sha256_of
-from retrieval.library import DAMAGE, Bundle, Manifest, Record, build_command, map_vectors
+from retrieval.library import (
+    DAMAGE,
+    Bundle,
+    Manifest,
+    Record,
+    build_command,
+    map_vectors,
+    version_of,
+)
 from retrieval.signals.measure import Measured, measure, source_weights
 from retrieval.signals.names import name_of
 from retrieval.signals.phrases import FILE as PHRASES
@@ -92,7 +100,10 @@ def signals_of(collection: object) -> GifSignals | None:
     if not isinstance(collection, Bundle):
         return None
     try:
-        return GifSignals.open(collection.path, collection.manifest)
+        signals = GifSignals.open(collection.path, collection.manifest)
+        if collection.version and version_of(collection.path) != collection.version:
+            raise BundleError("it was rebuilt meanwhile")
+        return signals
     except (BundleError, *DAMAGE) as error:
         raise BundleError(
             f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
