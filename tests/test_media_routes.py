@@ -218,7 +218,9 @@ def test_damaged_file_of_a_pulled_bundle_names_no_path(
     target.write_bytes(b"GIF89a")
     for url in (rendition_url(wide, 480), still_url(wide, 0, 480)):
         answer = client.get(url)
-        assert answer.status_code == 404 and " cannot be decoded: its file was changed" in answer.text
+        assert (
+            answer.status_code == 404 and " cannot be decoded: its file was changed" in answer.text
+        )
         assert str(tmp_path) not in answer.text
 
 

@@ -109,7 +109,8 @@ def _open(*, writing: bool = False) -> Iterator[sqlite3.Connection]:
         raise FileNotFoundError(file)
     uri = f"{file.absolute().as_uri()}?mode={'rwc' if writing else 'ro'}"
     with closing(sqlite3.connect(uri, uri=True, timeout=WAIT_S, isolation_level=None)) as db:
-        for pragma in ("trusted_schema = OFF", "cell_size_check = ON"):
+        # Without waiting for the disk: what a power cut damages is read again.
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = OFF"):
             db.execute(f"PRAGMA {pragma}")
         if writing and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
             _create(db)
