@@ -9,6 +9,7 @@ signals/texts.sqlite       names and words by letter
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -77,7 +78,10 @@ class GifSignals:
             return None
         folder, n_kinds = bundle / SIGNALS_FOLDER, len(Reactions.load().categories)
         _check_listed(folder, manifest)
-        statistics = _read_statistics(folder / STATISTICS, manifest.dim)
+        try:
+            statistics = _read_statistics(folder / STATISTICS, manifest.dim)
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"{STATISTICS}: {error}") from error
         kinds = np.asarray(map_vectors(folder / KINDS, n_kinds), np.float32)
         if len(kinds) != n:
             raise ValueError(f"{KINDS} is of {len(kinds):,} GIFs; expected {n:,}")
