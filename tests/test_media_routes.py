@@ -271,3 +271,20 @@ def test_concurrent_requests_render_once_and_stop_when_all_have_left(
         time.sleep(0.1)
         assert started == [200] and not stopped.is_set()
     assert stopped.wait(2)
+
+
+def test_original_that_was_changed_since_it_was_indexed_is_not_served(
+    client: TestClient, bundle: Path
+):
+    wide = id_of(bundle, "wide")
+    file = next((bundle / "media").glob("*wide*"))
+    data = bytearray(file.read_bytes())
+    assert client.get(f"/gif/{wide}.gif").content == data
+    data[-100] ^= 1
+    file.write_bytes(data)
+    answer = client.get(f"/gif/{wide}.gif")
+    assert (answer.status_code, str(bundle) in answer.text) == (404, False)
+    assert "was changed since it was indexed" in answer.text
+    data[-100] ^= 1
+    file.write_bytes(data)
+    assert client.get(f"/gif/{wide}.gif", headers={"Range": "bytes=0-3"}).content == data[:4]
