@@ -174,6 +174,18 @@ def test_likeness_survives_lost_spaces_and_signs():
     assert same == 1.0 and other < 0.4
 
 
+def test_full_text_index_answers_as_before_when_another_build_took_its_place(tmp_path):
+    (tmp_path / "new").mkdir()
+    write_phrases(tmp_path, [(0, "old cat", ""), (1, "dog", "")])
+    write_phrases(tmp_path / "new", [(0, "dog", ""), (1, "new cat", "")])
+    phrases = Phrases(tmp_path / "texts.sqlite", 2)
+    assert phrases.containing("cat").tolist() == [0]
+    (tmp_path / "new" / "texts.sqlite").replace(tmp_path / "texts.sqlite")
+    with phrases._open(), phrases._open():  # so that a new connection is needed
+        assert phrases.containing("cat").tolist() == [0]
+    assert Phrases(tmp_path / "texts.sqlite", 2).containing("cat").tolist() == [1]
+
+
 def test_text_scores_are_the_best_of_a_gifs_texts_in_standard_deviations(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((60, 384)).astype(np.float32)
