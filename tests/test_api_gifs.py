@@ -12,6 +12,7 @@ from retrieval.build.build import build_index
 from retrieval.library.catalog import read_catalog, write_catalog
 from retrieval.web import loader
 from tests.support.api import api_client, loaded, search
+from tests.support.manifests import accept_changes, edit_manifest
 
 HOSTILE = {
     "script": "javascript://a.b/%0aalert(1)",
@@ -45,9 +46,8 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     for name in uris:
         (out / "media" / f"{name}.gif").unlink()
         del manifest["files"][f"media/{name}.gif"]
-    size = (out / "catalog.parquet").stat().st_size
-    manifest["files"]["catalog.parquet"]["bytes"] = size
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(out, files=manifest["files"])
+    accept_changes(out)
     monkeypatch.setenv("REACTION_INDEX", str(out))
     monkeypatch.setattr(loader, "_latest", {})
     monkeypatch.setattr(loader, "encoder_of", lambda *of: encoder)

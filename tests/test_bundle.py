@@ -13,6 +13,7 @@ from retrieval.build.build import build_index
 from retrieval.errors import BundleError
 from retrieval.library.bundle import Bundle
 from retrieval.search.searcher import Searcher
+from tests.support.manifests import accept_changes, edit_manifest
 
 
 def test_save_then_open_gives_the_same(bundle: Bundle, encoder: FakeEncoder):
@@ -51,8 +52,19 @@ def corrupt(path: Path) -> None:
     path.write_bytes(bytes(len(path.read_bytes())))
 
 
-def edit(path: Path, **changes) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+def change(path: Path) -> None:
+    """A byte of a number."""
+    path.write_text(path.read_text().replace('"n_gifs": 4', '"n_gifs": 5'))
+
+
+def accept_corrupt(bundle: Path, name: str) -> None:
+    corrupt(bundle / name)
+    accept_changes(bundle)
+
+
+def unlist(bundle: Path, name: str) -> None:
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    edit_manifest(bundle, files={known: files[known] for known in files if known != name})
 
 
 @pytest.mark.parametrize(
@@ -61,13 +73,18 @@ def edit(path: Path, **changes) -> None:
         (lambda p: shutil.rmtree(p), "No index at"),
         (lambda p: (p / "manifest.json").unlink(), "holds no manifest.json"),
         (lambda p: (p / "manifest.json").write_text("{"), "is no manifest"),
-        (lambda p: edit(p / "manifest.json", format_version=99), "has format version 99"),
-        (lambda p: edit(p / "manifest.json", pooling="sum"), "pooling 'sum'"),
-        (lambda p: edit(p / "manifest.json", n_gifs=7), "has 4 GIFs in the catalogue"),
-        (lambda p: edit(p / "manifest.json", dim=7), "has 3 dimensions in the embeddings"),
+        (lambda p: edit_manifest(p, format_version=99), "has format version 99"),
+        (lambda p: edit_manifest(p, pooling="sum"), "pooling 'sum'"),
+        (lambda p: edit_manifest(p, n_gifs=7), "has 4 GIFs in the catalogue"),
+        (lambda p: edit_manifest(p, dim=7), "has 3 dimensions in the embeddings"),
         (lambda p: truncate(p / "vectors.faiss"), "vectors.faiss is truncated or changed"),
-        (lambda p: corrupt(p / "vectors.faiss"), "is no FAISS index that can be read"),
-        (lambda p: corrupt(p / "catalog.parquet"), "is damaged"),
+        (lambda p: corrupt(p / "vectors.faiss"), "vectors.faiss is not the file that was written"),
+        (lambda p: corrupt(p / "catalog.parquet"), "is not the file that was written: SHA-256"),
+        (lambda p: change(p / "manifest.json"), "its checksum does not fit"),
+        (lambda p: accept_corrupt(p, "vectors.faiss"), "is no FAISS index that can be read"),
+        (lambda p: accept_corrupt(p, "catalog.parquet"), "is damaged"),
+        (lambda p: unlist(p, "vectors.faiss"), "vectors.faiss is not in the manifest"),
+        (lambda p: unlist(p, "embeddings/part-00000.parquet"), "is not in the manifest"),
         (lambda p: (p / "vectors.faiss").unlink(), "vectors.faiss is missing"),
         (lambda p: shutil.rmtree(p / "embeddings"), "part-00000.parquet is missing"),
     ],

@@ -39,6 +39,7 @@ from retrieval.hub.client import Snapshot, upload
 from retrieval.hub.front_matter import split_front_matter
 from retrieval.library.bundle import Bundle, folder_of
 from retrieval.library.catalog import read_catalog, write_catalog
+from retrieval.library.manifest import checksum_of
 from retrieval.paths import ROOT, STARTER
 from retrieval.publishing.cards import data_card, license_id, model_card
 from retrieval.publishing.space import WORKDIR, Space, assemble, write
@@ -46,6 +47,7 @@ from retrieval.publishing.uploads import Publication, bundle_files, checkpoint_f
 from retrieval.search.searcher import Searcher
 from retrieval.web.routes import find_file, media_file
 from tests.support.api import api_client, loaded, search
+from tests.support.manifests import accept_changes
 from tests.support.shell import run_script
 
 HERE = "hf://datasets/me/gifs"
@@ -132,7 +134,7 @@ def test_opening_again_asks_once_and_reads_no_file_to_hash_it(
 ):
     publish(local)
     pulled = Bundle.open(HERE)
-    monkeypatch.setattr(checked, "sha256_of", lambda file: pytest.fail(f"{file} was hashed"))
+    monkeypatch.setattr(checked, "sha256_of", lambda file, _: pytest.fail(f"{file} was hashed"))
     del hub.asked[:]
     assert answers(Bundle.open(HERE)) == answers(pulled)
     assert hub.asked == ["GET /api/datasets/me/gifs"]  # which commit it is now
@@ -151,17 +153,19 @@ def test_without_a_network_what_was_pulled_still_opens(
     assert answers(Bundle.open(HERE)) == answers(pulled)
 
 
-@pytest.mark.parametrize("note", [None, "not JSON", "[]"])
+@pytest.mark.parametrize("note", [None, b"no database", b""])
 def test_where_the_note_of_what_was_checked_is_lost_all_is_hashed_again(
     hub: HubStandIn, local: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, note
 ):
     publish(local)
     Bundle.open(HERE)
-    (file,) = (tmp_path / "cache").rglob("*.json")
-    file.unlink() if note is None else file.write_text(note)
+    (file,) = (tmp_path / "cache").rglob("checked.sqlite")
+    file.unlink() if note is None else file.write_bytes(note)
     hashed = []
     real = checked.sha256_of
-    monkeypatch.setattr(checked, "sha256_of", lambda file: hashed.append(file) or real(file))
+    monkeypatch.setattr(
+        checked, "sha256_of", lambda file, count: hashed.append(file) or real(file, count)
+    )
     Bundle.open(HERE)
     assert len(hashed) == len(local.manifest.files)
 
@@ -391,6 +395,7 @@ def test_a_manifest_that_names_what_is_outside_is_refused(
     publish(local)
     manifest = json.loads((local.path / "manifest.json").read_text())
     manifest["files"][name] = {"bytes": 1, "sha256": "0" * 64}
+    manifest["checksum"] = checksum_of(manifest)
     rewrite(hub, manifest__json=json.dumps(manifest).encode())
     del hub.asked[:]
     message = error_of(lambda: Bundle.open(HERE), BundleError)
@@ -408,13 +413,7 @@ def test_a_pulled_catalogue_cannot_hand_out_files_of_this_machine(
     records[1] = replace(records[1], uri="media/../../../../secret.gif")
     records[3] = replace(records[3], uri=f"file://x/../../..{secret}")
     write_catalog(records, local.path / "catalog.parquet")
-    facts = local.path / "catalog.parquet"
-    manifest = json.loads((local.path / "manifest.json").read_text())
-    manifest["files"]["catalog.parquet"] = {
-        "bytes": facts.stat().st_size,
-        "sha256": checked.sha256_of(facts),
-    }
-    (local.path / "manifest.json").write_text(json.dumps(manifest))
+    accept_changes(local.path)
     publish(local)
     with pytest.raises(BundleError, match="has not been opened yet"):
         find_file(HERE, records[2].id)

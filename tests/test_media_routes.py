@@ -174,7 +174,7 @@ def test_missing_and_damaged_files_name_no_path(client: TestClient, bundle: Path
     for url in urls_of(tiny)[1:]:
         answer = client.get(url)
         assert answer.status_code == 404 and str(tmp_path) not in answer.text
-        assert " cannot be decoded: damaged" in answer.text
+        assert " cannot be decoded: its file was changed" in answer.text
 
 
 @pytest.mark.parametrize("name", ["catalog.parquet", "embeddings/part-00000.parquet"])
@@ -218,7 +218,9 @@ def test_damaged_file_of_a_pulled_bundle_names_no_path(
     target.write_bytes(b"GIF89a")
     for url in (rendition_url(wide, 480), still_url(wide, 0, 480)):
         answer = client.get(url)
-        assert answer.status_code == 404 and " cannot be decoded: damaged" in answer.text
+        assert (
+            answer.status_code == 404 and " cannot be decoded: its file was changed" in answer.text
+        )
         assert str(tmp_path) not in answer.text
 
 
@@ -269,3 +271,20 @@ def test_concurrent_requests_render_once_and_stop_when_all_have_left(
         time.sleep(0.1)
         assert started == [200] and not stopped.is_set()
     assert stopped.wait(2)
+
+
+def test_original_that_was_changed_since_it_was_indexed_is_not_served(
+    client: TestClient, bundle: Path
+):
+    wide = id_of(bundle, "wide")
+    file = next((bundle / "media").glob("*wide*"))
+    data = bytearray(file.read_bytes())
+    assert client.get(f"/gif/{wide}.gif").content == data
+    data[-100] ^= 1
+    file.write_bytes(data)
+    answer = client.get(f"/gif/{wide}.gif")
+    assert (answer.status_code, str(bundle) in answer.text) == (404, False)
+    assert "was changed since it was indexed" in answer.text
+    data[-100] ^= 1
+    file.write_bytes(data)
+    assert client.get(f"/gif/{wide}.gif", headers={"Range": "bytes=0-3"}).content == data[:4]

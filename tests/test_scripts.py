@@ -13,6 +13,7 @@ import pytest
 from conftest import save_gif
 
 from retrieval.paths import ROOT, STARTER
+from tests.support.manifests import edit_manifest
 from tests.support.shell import run_script
 
 
@@ -80,8 +81,8 @@ def truncated_index(folder: Path) -> Path:
     vectors = bundle / "vectors.faiss"
     vectors.write_bytes(vectors.read_bytes()[:1000])
     manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["files"] = {k: v for k, v in manifest["files"].items() if not k.startswith("media/")}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    files = {k: v for k, v in manifest["files"].items() if not k.startswith("media/")}
+    edit_manifest(bundle, files=files)
     return bundle
 
 

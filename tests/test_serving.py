@@ -26,14 +26,17 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from retrieval.build.build import build_index
-from retrieval.errors import MediaError
+from retrieval.errors import BundleError, MediaError
+from retrieval.hub import stays_inside
 from retrieval.library.catalog import Record, read_catalog, write_catalog
 from retrieval.library.embeddings import GifFrames, write_shard
+from retrieval.library.manifest import read_manifest
 from retrieval.renditions import RenditionStore
 from retrieval.web import media_routes
 from retrieval.web.renditions import Renditions
 from retrieval.web.routes import check_frame, find_file
 from tests.support.compatible import ESCAPES
+from tests.support.manifests import accept_changes, edit_manifest
 from tests.support.server import Server, serving
 
 SECRET = b"GIF89a of the host"
@@ -112,6 +115,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = np.eye(3, dtype=np.float32)[:2]
     heavy = GifFrames(id_of("heavy"), frames, frames, vectors)
     write_shard([heavy], 3, bundle / "embeddings" / "part-00001.parquet")
+    # In the manifest as well: what is refused is not refused for its hash alone.
+    listed = [uri for uri in uris.values() if 0 < len(uri) < 100 and stays_inside(uri)]
+    files = [name for name in listed if "\0" not in name and (bundle / name).is_file()]
+    assert {"media/page.gif", "media/link.gif", "media/heavy.gif"} <= set(files)
+    files += [*read_manifest(bundle).files, "embeddings/part-00001.parquet"]
+    edit_manifest(bundle, files=dict.fromkeys(files))
+    accept_changes(bundle)
     return folder
 
 
@@ -310,7 +320,10 @@ def test_catalogue_that_was_changed_since_its_build_is_not_trusted(built: Path, 
     records = list(read_catalog(built / "catalog.parquet"))
     records[0] = replace(records[0], uri=str(tmp_path / "library" / "new.gif"))
     write_catalog(records, built / "catalog.parquet")
-    with pytest.raises(MediaError):
+    with pytest.raises(BundleError, match=r"catalog\.parquet is truncated or changed"):
+        find_file(built, records[0].id)
+    accept_changes(built)
+    with pytest.raises(MediaError, match="outside of this library, which was not built here"):
         find_file(built, records[0].id)
 
 

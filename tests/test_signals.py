@@ -1,6 +1,5 @@
 """Search by words in the picture, names and reactions, beside the frames."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from retrieval.search import Filter, Message, Searcher, Term
 from retrieval.signals import Measured, Reactions, likeness, name_of, signal_weights, split_name
 from retrieval.signals.phrases import Phrases, write_phrases
 from retrieval.signals.text_vectors import TextVectors, write_text_vectors
+from tests.support.manifests import edit_manifest
 
 NAMES = ("standing-ovation", "crying-puppy", "eye-roll", "0001", "IMG_1234", "tacos2")
 
@@ -119,10 +119,8 @@ def test_bundle_without_signals_is_searched_by_frames(built, mini, tmp_path):
 
 def test_signals_of_another_model_are_not_used(built, mini, tmp_path):
     shutil.copytree(built, tmp_path / "bundle")
-    manifest = tmp_path / "bundle" / "manifest.json"
-    known = json.loads(manifest.read_text())
-    known["signal_facts"]["version"] = "1-of-another-model"
-    manifest.write_text(json.dumps(known))
+    facts = {**manifest_at(built).signal_facts, "version": "1-of-another-model"}
+    edit_manifest(tmp_path / "bundle", signal_facts=facts)
     assert Searcher(Bundle.open(tmp_path / "bundle"), mini).signals == ("frames",)
 
 
@@ -163,7 +161,7 @@ def test_file_names_without_meaning_are_dropped(name):
 
 def test_phrases_are_found_without_apostrophes_and_by_rare_words(tmp_path):
     write_phrases(tmp_path, [(0, "aint nobody", ""), (1, "", "It's a trap!"), (2, "café", "")])
-    phrases = Phrases(tmp_path / "texts.sqlite")
+    phrases = Phrases(tmp_path / "texts.sqlite", 3)
     assert phrases.containing("ain't nobody").tolist() == [0]
     assert phrases.containing("its a trap").tolist() == [1]
     assert phrases.containing("cafe").tolist() == [2]
@@ -176,13 +174,25 @@ def test_likeness_survives_lost_spaces_and_signs():
     assert same == 1.0 and other < 0.4
 
 
+def test_full_text_index_answers_as_before_when_another_build_took_its_place(tmp_path):
+    (tmp_path / "new").mkdir()
+    write_phrases(tmp_path, [(0, "old cat", ""), (1, "dog", "")])
+    write_phrases(tmp_path / "new", [(0, "dog", ""), (1, "new cat", "")])
+    phrases = Phrases(tmp_path / "texts.sqlite", 2)
+    assert phrases.containing("cat").tolist() == [0]
+    (tmp_path / "new" / "texts.sqlite").replace(tmp_path / "texts.sqlite")
+    with phrases._open(), phrases._open():  # so that a new connection is needed
+        assert phrases.containing("cat").tolist() == [0]
+    assert Phrases(tmp_path / "texts.sqlite", 2).containing("cat").tolist() == [1]
+
+
 def test_text_scores_are_the_best_of_a_gifs_texts_in_standard_deviations(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((60, 384)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     gifs = np.sort(rng.integers(0, 30, 60))
     statistics = write_text_vectors(tmp_path, "words", gifs, rows)
-    texts = TextVectors.open(tmp_path, "words", statistics)
+    texts = TextVectors.open(tmp_path, "words", statistics, 31)
     assert texts is not None
     query = rows[7]
     scores, best = texts.scores(query, np.arange(31))

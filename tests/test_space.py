@@ -19,7 +19,7 @@ from retrieval.errors import BundleError, HubError, OutputError, SpaceError
 from retrieval.hub import split_front_matter
 from retrieval.hub.client import size_of, upload
 from retrieval.library.bundle import manifest_at
-from retrieval.library.manifest import read_manifest
+from retrieval.library.manifest import read_manifest, sealed
 from retrieval.paths import ROOT, STARTER
 from retrieval.publishing.space import HUB_MODELS, TOP_FILES, WORKDIR, assemble, write
 from tests.support.dockerfile import parse
@@ -52,7 +52,7 @@ def like_mini() -> FakeEncoder:
 
 def publish(**changes: object) -> str:
     """The address of a bundle on the Hub: the shipped one's manifest with changes, no more."""
-    manifest = asdict(replace(read_manifest(STARTER), **changes))  # type: ignore[arg-type]
+    manifest = asdict(sealed(replace(read_manifest(STARTER), **changes)))  # type: ignore[arg-type]
     files = {"manifest.json": json.dumps(manifest).encode()}
     upload("me/reactions", "dataset", files, message="a bundle")
     return ON_HUB.removesuffix("@v1")

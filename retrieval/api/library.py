@@ -107,6 +107,13 @@ def map_of_library(request: Request) -> Response:
     """Points and clusters; `final` says whether more points follow. 202 while there are none."""
     language = parse_language(request.query_params)
     searcher, overview = current_searcher(language), _overview()
+    if not overview.is_of(searcher.collection):  # a build was swapped in, and is being loaded
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            translate(language, "loading_index"),
+            "loading",
+            headers={"Retry-After": "1"},
+        )
     made = library_map(searcher, overview.version)
     layout = made.wait(MAP_S)
     if made.failed:

@@ -7,12 +7,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from typing import Any
 
 from retrieval.errors import RetrievalError, reason_of
-from retrieval.hub import Files, size_of
+from retrieval.hub import Files, is_address, size_of
 
 PROGRAM = "reaction-search"
 N_LARGEST = 5
@@ -61,17 +61,46 @@ def exit_on_error() -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on standard error with rate and time left; call it with (done, total)."""
+def progress_bar(
+    description: str, unit: str, *, scale: bool = False, delay_s: float = 0
+) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on standard error with rate and time left; call it with (done, total).
+
+    `scale`: numbers are shortened, as 1.5G. `delay_s`: nothing is shown of what takes less.
+    """
     from tqdm import tqdm  # 40 ms that --help does not need
 
-    with tqdm(desc=description, unit=unit, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(
+        desc=description,
+        unit=unit,
+        unit_scale=scale,
+        delay=delay_s,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
 
         def show(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
         yield show
+
+
+@contextmanager
+def opening_bar(index: str | Path) -> Iterator[Callable[[int, int | None], None]]:
+    """The bar of a bundle that is pulled, or of a folder's files that are read to check them."""
+    pulling = progress_bar("pulling", "file")
+    checking = progress_bar("checking", "B", scale=True, delay_s=1)
+    with pulling if is_address(index) else checking as show:
+        yield show
+
+
+def print_verification(index: str | Path) -> None:
+    """Read every file of a bundle again and print the result; BundleError if one was changed."""
+    from retrieval.library import verify_bundle
+
+    with opening_bar(index) as show:
+        result = verify_bundle(index, show)
+    print(result, file=sys.stderr)
 
 
 def print_upload(files: Files) -> None:

@@ -6,11 +6,11 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from retrieval.cli.console import UsageError, progress_bar
+from retrieval.cli.console import UsageError, opening_bar
 from retrieval.evaluation import (
     DEFAULT_DEPTH,
     DocumentNames,
@@ -22,7 +22,6 @@ from retrieval.evaluation import (
     read_qrels,
     starter_set,
 )
-from retrieval.hub import is_address
 from retrieval.library import Bundle
 from retrieval.paths import STARTER
 from retrieval.search import Searcher
@@ -116,8 +115,8 @@ def judged_without_topics(path: Path) -> JudgedSet:
 
 
 def pulling(where: str) -> AbstractContextManager[Any]:
-    """The progress bar of a bundle on the Hub; None for a folder."""
-    return progress_bar("pulling", "file") if is_address(where) else nullcontext()
+    """The progress bar of a bundle that is pulled, or whose files are read to check them."""
+    return opening_bar(where)
 
 
 def require(*packages: str) -> None:

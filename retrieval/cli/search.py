@@ -10,6 +10,7 @@ reaction-search search --image photo.jpg
 reaction-search search 'she said "no way"' --signals words,names
 reaction-search search --queries messages.txt --json
 reaction-search search "thank you!" --index hf://datasets/OWNER/NAME
+reaction-search search --verify --index index/mine
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 
-from retrieval.cli.console import UsageError, progress_bar
+from retrieval.cli.console import UsageError, opening_bar, print_verification
 from retrieval.errors import QueryError
-from retrieval.hub import is_address
 from retrieval.library import SIGNALS
 from retrieval.paths import STARTER
 from retrieval.search import (
@@ -66,6 +65,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--fusion", choices=FUSIONS, help="how signals are combined (default: sum)")
     add("--json", action="store_true", help="print JSON")
+    add(
+        "--verify",
+        action="store_true",
+        help="first read every file of the index again and compare its hash, also of those that "
+        "were checked when it was opened before; without MESSAGE nothing else is done",
+    )
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -76,12 +81,17 @@ def execute(args: argparse.Namespace) -> None:
     if messages is None:
         if args.message is not None:
             check_message(args.message)
+        elif args.image is None and args.verify:
+            print_verification(args.index)
+            return
         elif args.image is None:
             raise UsageError("give a MESSAGE, --image FILE, or --queries FILE")
         elif args.signals and args.signals != ["frames"]:
             raise UsageError("a picture alone is ranked by frames: --signals needs a MESSAGE")
 
-    with progress_bar("pulling", "file") if is_address(args.index) else nullcontext() as progress:
+    if args.verify:
+        print_verification(args.index)
+    with opening_bar(args.index) as progress:
         searcher = Searcher.open(args.index, progress=progress)
     check_has_signals(searcher, args.signals or ())
     if messages is not None:

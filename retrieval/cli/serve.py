@@ -43,6 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address to listen on; Streamlit listens on all, --api-only on 127.0.0.1",
     )
     add("--api-only", action="store_true", help="serve the HTTP API without the page")
+    add(
+        "--verify",
+        action="store_true",
+        help="first read every file of the index again and compare its hash, also of those that "
+        "were checked when it was opened before",
+    )
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -50,8 +56,10 @@ def execute(args: argparse.Namespace) -> None:
         if value is not None:
             os.environ[f"REACTION_{name}"] = value
     if args.api_only:
-        serve_api(args.address or "127.0.0.1", args.port or 8501)
+        serve_api(args.address or "127.0.0.1", args.port or 8501, verify=args.verify)
         return
+    if args.verify:
+        _verify()
     command = ["run", str(ROOT / "app.py")]
     if args.port is not None:
         command += ["--server.port", str(args.port)]
@@ -63,13 +71,22 @@ def execute(args: argparse.Namespace) -> None:
     streamlit(command, prog_name="streamlit")
 
 
-def serve_api(address: str, port: int) -> None:
+def _verify() -> None:
+    from retrieval.cli.console import print_verification
+    from retrieval.web.settings import current_settings
+
+    print_verification(current_settings().index)
+
+
+def serve_api(address: str, port: int, *, verify: bool = False) -> None:
     """Run the API's own server until it is stopped. SettingsError if a setting is invalid."""
     # Before NumPy and Arrow are imported. BLAS would start a thread per core for each search, and
     # searches run side by side already; Arrow's own allocator keeps 20 MB of what was read.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _use_few_arenas()
+    if verify:
+        _verify()
     from retrieval.web.loader import loading
     from retrieval.web.settings import current_settings
 

@@ -11,9 +11,7 @@ tower is compiled when it is first used, so that a search by text never loads th
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import posixpath
 import sys
 import threading
@@ -37,7 +35,7 @@ from retrieval.encoders.precision import (
 from retrieval.encoders.preprocess import Preprocess
 from retrieval.encoders.tokenizer import Tokens, TokenSettings
 from retrieval.errors import CheckpointError
-from retrieval.hub import Address, Notes, Snapshot, fetch_checked, pull, sha256_of
+from retrieval.hub import Address, Snapshot, changed_files, fetch_checked, pull, sha256_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -302,22 +300,16 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     """Raise CheckpointError unless every file, also of the checkpoint, has its hash."""
-    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    notes = Notes(folder, f"export--{place}")
-    for name, expected in files.items():
-        try:
-            agrees = notes.agree(name, expected)
-        except OSError as error:
-            raise CheckpointError(
-                f"{folder / name} is missing. {_how_to_repair(folder)}"
-            ) from error
-        if not agrees:
-            raise CheckpointError(
-                f"{(folder / name).resolve()} is not the file that {folder} was exported with "
-                f"(SHA-256 {sha256_of(folder / name)[:12]}, expected {expected[:12]}). "
-                f"{_how_to_repair(folder)}"
-            )
-    notes.write()
+    try:
+        changed = changed_files(folder, files)
+    except OSError as error:
+        raise CheckpointError(f"{error.filename} is missing. {_how_to_repair(folder)}") from error
+    for name in changed:
+        raise CheckpointError(
+            f"{(folder / name).resolve()} is not the file that {folder} was exported with "
+            f"(SHA-256 {sha256_of(folder / name)[:12]}, expected {files[name][:12]}). "
+            f"{_how_to_repair(folder)}"
+        )
 
 
 def _how_to_repair(folder: Path) -> str:

@@ -22,6 +22,7 @@ from retrieval.paths import ROOT
 REACTIONS = "reactions.safetensors"
 FORMAT_VERSION = 2  # 2: training messages, whose nearest ones speak beside the head
 REACTION_TEXTS = ROOT / "data" / "reaction_texts"
+DIM = 384  # of sentence embeddings
 HANDS = "abcd"  # of the descriptions
 
 Kind = Literal["looks", "says", "name"]
@@ -133,7 +134,7 @@ class ReactionModel:
                 if facts["format_version"] != FORMAT_VERSION:
                     raise ValueError(f"format version {facts['format_version']}")
                 arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            return cls(
+            model = cls(
                 tuple(facts["categories"]),
                 arrays["message_head.weight"],
                 arrays["message_head.bias"],
@@ -146,11 +147,33 @@ class ReactionModel:
                 arrays["exemplars.category"],
                 facts["text_tower"],
             )
+            model._check()
+            return model
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{file} is no reaction model ({error}). Train it: reaction-search train "
                 f"--reactions --out {folder}"
             ) from error
+
+    def _check(self) -> None:
+        """ValueError if an array has another shape, or names a category that is not there."""
+        n, m, e = len(self.categories), len(self.messages), len(self.exemplars)
+        expected = (
+            ("head", self.head_weight, (n, DIM)),
+            ("bias", self.head_bias, (n,)),
+            ("map of messages", self.message_map, (DIM, DIM)),
+            ("map of texts", self.text_map, (DIM, DIM)),
+            ("messages", self.messages, (m, DIM)),
+            ("categories of messages", self.message_categories, (m,)),
+            ("exemplars", self.exemplars, (e, DIM)),
+            ("categories of exemplars", self.exemplar_categories, (e,)),
+        )
+        for what, array, shape in expected:
+            if array.shape != shape or not array.size:
+                raise ValueError(f"{what} of shape {array.shape}; expected {shape}")
+        for numbers in (self.message_categories, self.exemplar_categories):
+            if not 0 <= numbers.min() <= numbers.max() < n:
+                raise ValueError(f"a category beyond the {n}")
 
     def distribution(self, messages: np.ndarray) -> np.ndarray:
         """How likely a message calls for each category, float32 (n, C); rows sum to 1."""

@@ -1,6 +1,14 @@
 """The library: catalogue, embeddings and index of GIFs, kept together as a bundle."""
 
-from retrieval.library.bundle import Bundle, folder_of, manifest_at, media_path, read_whole
+from retrieval.library.bundle import (
+    Bundle,
+    folder_of,
+    manifest_at,
+    media_path,
+    read_whole,
+    verify_bundle,
+    version_of,
+)
 from retrieval.library.catalog import (
     DESCRIBED,
     UNKNOWN_LICENSE,
@@ -16,7 +24,6 @@ from retrieval.library.embeddings import (
     ShardStore,
     gif_means,
     join,
-    read_frame_indices,
     write_shard,
 )
 from retrieval.library.faiss_index import VectorIndex, map_vectors
@@ -39,6 +46,7 @@ from retrieval.library.manifest import (
     owned_files,
     read_manifest,
 )
+from retrieval.library.tables import Tables, read_tables
 from retrieval.library.writer import BundleWriter
 
 __all__ = [
@@ -64,6 +72,7 @@ __all__ = [
     "Manifest",
     "Record",
     "ShardStore",
+    "Tables",
     "VectorIndex",
     "build_command",
     "check_signals",
@@ -79,9 +88,11 @@ __all__ = [
     "owned_files",
     "plan_index",
     "read_catalog",
-    "read_frame_indices",
     "read_manifest",
+    "read_tables",
     "read_whole",
     "register_build",
+    "verify_bundle",
+    "version_of",
     "write_shard",
 ]

@@ -8,10 +8,11 @@
     frames.f16                 frame embeddings in float16, of a bundle too large for memory
     media/                     the GIFs themselves, where they were copied in
 
-Opening checks that all parts are there, whole, and fit one another; of one that is pulled
-from the Hub (hf://datasets/OWNER/NAME@REVISION), every file's hash as well. Writing happens
-beside the old bundle, and the two are exchanged in one step, so that a build that dies
-leaves the old one serving.
+Opening checks that all parts are there, have the hashes of the manifest, and fit one another; no
+file is parsed before its hash is known to be right (retrieval.library.integrity). The same goes
+for one that is pulled from the Hub (hf://datasets/OWNER/NAME@REVISION). Writing happens beside the
+old bundle, and the two are exchanged in one step, so that a build that dies leaves the old one
+serving.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from retrieval.hub import Address, Progress, Snapshot, fetch_checked, is_address
 from retrieval.library.catalog import Catalog, Record, is_web_address, read_catalog
 from retrieval.library.embeddings import FrameEmbeddings, read_embeddings
 from retrieval.library.faiss_index import VectorIndex, map_vectors
+from retrieval.library.integrity import Verification, check_files, check_sizes
 from retrieval.library.manifest import (
     CATALOG,
     DAMAGE,
@@ -39,7 +41,6 @@ from retrieval.library.manifest import (
     VECTORS,
     Location,
     Manifest,
-    check_file,
     read_manifest,
 )
 from retrieval.output import old_of
@@ -60,29 +61,33 @@ class Bundle:
     embeddings: FrameEmbeddings
     index: VectorIndex
     origin: Address | None = None  # where it was pulled from; `path` is then in the Hub's cache
+    version: tuple[int, ...] | None = None  # of its manifest's file when it was opened
 
     @classmethod
     def open(cls, where: Path | str, progress: Progress | None = None) -> Bundle:
         """Return the bundle in a folder, or at an hf:// address, which is pulled first and cached.
 
-        BundleError names what does not fit and the command that repairs it; HubError what
-        cannot be downloaded.
+        `progress` is called with (files, files in all) of what is pulled, or with (bytes read,
+        bytes to read) of a folder. BundleError names what does not fit and the command that repairs
+        it; HubError what cannot be downloaded.
         """
         if is_address(where):
-            address = Address.parse(where)
-            snapshot, manifest = _pull_manifest(address)
-            hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
-            fetch_checked(snapshot, hashes, progress)
-            _pulled[str(address)] = snapshot.folder
-            return cls._open(snapshot.folder, snapshot.address)
-        return read_whole(Path(where), lambda: cls._open(Path(where)))
+            snapshot, manifest = _pull(Address.parse(where), progress)
+            check_sizes(Location.of(snapshot.folder, snapshot.address), snapshot.folder, manifest)
+            return cls._read(snapshot.folder, manifest, snapshot.address)
+        path = Path(where)
+
+        def read() -> Bundle:
+            version, manifest = version_of(path), read_manifest(path)
+            check_files(Location.of(path), path, manifest, progress)
+            return replace(cls._read(path, manifest), version=version)
+
+        return read_whole(path, read)
 
     @classmethod
-    def _open(cls, path: Path, origin: Address | None = None) -> Bundle:
+    def _read(cls, path: Path, manifest: Manifest, origin: Address | None = None) -> Bundle:
+        """Parse files whose hashes were checked."""
         location = Location.of(path, origin)
-        manifest = read_manifest(path, origin)
-        for name, facts in manifest.files.items():
-            check_file(location, path / name, facts["bytes"])
         try:
             records = read_catalog(path / CATALOG)
             frames, means = (
@@ -174,6 +179,40 @@ def manifest_at(where: Path | str) -> Manifest:
     return read_manifest(Path(where))
 
 
+def verify_bundle(where: Path | str, progress: Progress | None = None) -> Verification:
+    """Read every file of a bundle again, also those that are known, and compare its hash.
+
+    A damaged file of a bundle from the Hub is downloaded again. BundleError or HubError names what
+    is not what the manifest says.
+    """
+    start = time.perf_counter()
+    if is_address(where):
+        snapshot, manifest = _pull(Address.parse(where), progress, again=True)
+        name = str(snapshot.address)
+    else:
+        path, name = Path(where), str(where)
+
+        def check() -> Manifest:
+            manifest = read_manifest(path)
+            check_files(Location.of(path), path, manifest, progress, again=True)
+            return manifest
+
+        manifest = read_whole(path, check)
+    n_bytes = sum(facts["bytes"] for facts in manifest.files.values())
+    return Verification(name, len(manifest.files), n_bytes, time.perf_counter() - start)
+
+
+def _pull(
+    address: Address, progress: Progress | None, *, again: bool = False
+) -> tuple[Snapshot, Manifest]:
+    """Download a bundle, as far as it is not here, and check the hash of every file."""
+    snapshot, manifest = _pull_manifest(address)
+    hashes = {name: facts["sha256"] for name, facts in manifest.files.items()}
+    fetch_checked(snapshot, hashes, progress, again=again)
+    _pulled[str(address)] = snapshot.folder
+    return snapshot, manifest
+
+
 def _pull_manifest(address: Address) -> tuple[Snapshot, Manifest]:
     snapshot = pull(address, MANIFEST)
     if snapshot is None:
@@ -193,25 +232,25 @@ def read_whole(path: Path, read: Callable[[], T]) -> T:
         f"{path} was rebuilt again and again while it was read. Try it again."
     )
     for _ in range(READ_ATTEMPTS):
-        before = _version(path)
+        before = version_of(path)
         try:
             result = read()
         except (BundleError, OSError) as error:
             failure = error
             is_swapping = before is None and old_of(path).exists()  # by two renames
-            if _version(path) == before and not is_swapping:
+            if version_of(path) == before and not is_swapping:
                 break
         else:
-            if _version(path) == before:
+            if version_of(path) == before:
                 return result
         time.sleep(SWAP_S)
     raise failure
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def version_of(path: Path) -> tuple[int, ...] | None:
     """Return what distinguishes one build's manifest from another's; None if there is none."""
     try:
         facts = (path / MANIFEST).stat()
     except OSError:
         return None
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+    return facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size

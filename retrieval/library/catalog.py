@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.library.parquet import read_columns
+from retrieval.library.parquet import check_columns, read_columns
 from retrieval.media import PictureText
 
 UNKNOWN_LICENSE = "unknown"
@@ -202,20 +202,33 @@ def read_catalog(path: Path) -> Catalog:
     A catalogue of before words were read has no column of them.
 
     A file is parsed once per process, and again when it was replaced or changed: whoever
-    reads it shares one catalogue.
+    reads it shares one catalogue. ValueError if it is none.
     """
-    facts = path.stat()
-    version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     with _reading:
-        if version not in _read:
-            there = pq.read_schema(path).names
-            columns = [name for name in SCHEMA.names if name != "texts" or name in there]
-            rows = read_columns(path, columns).to_pylist()
-            _read[version] = Catalog(map(_record_of, rows))
-            while len(_read) > MAX_CACHED:
-                _read.popitem(last=False)
+        while (version := _version(path)) not in _read:
+            catalog = _parse(path)
+            if _version(path) == version:  # no build was swapped in meanwhile
+                _read[version] = catalog
+                while len(_read) > MAX_CACHED:
+                    _read.popitem(last=False)
         _read.move_to_end(version)
         return _read[version]
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    facts = path.stat()
+    times = facts.st_mtime_ns, facts.st_ctime_ns
+    return (facts.st_dev, facts.st_ino, *times, facts.st_size)
+
+
+def _parse(path: Path) -> Catalog:
+    there = pq.read_schema(path).names
+    columns = [name for name in SCHEMA.names if name != "texts" or name in there]
+    rows = check_columns(read_columns(path, columns), SCHEMA).to_pylist()
+    catalog = Catalog(map(_record_of, rows))
+    if len(catalog) and catalog.groups.max() >= len(catalog):
+        raise ValueError(f"a group is led by GIF {catalog.groups.max():,} of {len(catalog):,}")
+    return catalog
 
 
 def _record_of(row: dict[str, Any]) -> Record:

@@ -144,6 +144,8 @@ def read_embeddings(
     names, starts = _runs(table)
     if names != list(ids):
         raise ValueError("the embeddings are of other GIFs than the catalogue")
+    if vectors is not None and len(vectors) != len(table):
+        raise ValueError(f"{len(vectors):,} vectors of {len(table):,} frames")
     lengths = np.diff([*starts, len(table)])
     numbers = np.repeat(np.arange(len(names), dtype=np.int32), lengths)
     return _rows_of(table, numbers, vectors)
@@ -153,6 +155,8 @@ def _rows_of(
     table: pa.Table, gif_numbers: np.ndarray, vectors: np.ndarray | None = None
 ) -> FrameEmbeddings:
     if vectors is None:
+        if table["vector"].type.value_type != pa.float32():
+            raise ValueError(f"the vectors are {table['vector'].type}")
         vectors = as_numpy(table["vector"].combine_chunks().flatten()).reshape(len(table), -1)
     indices, times = (as_numpy(table[name]).astype(np.int32) for name in SCHEMA_NAMES[1:3])
     return FrameEmbeddings(gif_numbers, indices, times, vectors)

@@ -16,7 +16,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval.errors import BundleError
+from retrieval.errors import BundleError, reason_of
+from retrieval.library.faiss_file import check_layout
 from retrieval.library.index_plan import (
     CANDIDATES,
     IndexKindError,
@@ -60,6 +61,9 @@ class VectorIndex:
             raise BundleError(f"The vectors of a {self.kind} index must come with it")
         else:
             known = dict(parameters or {})
+            for name, value in known.items():
+                if not isinstance(value, int) or value < 1:
+                    raise BundleError(f"{value!r:.40} is no number of {name}")
             self._candidates = known.get("candidates", CANDIDATES)
             if self.kind == "ivf-rabitq":
                 ivf = faiss.extract_index_ivf(self._index)
@@ -107,11 +111,17 @@ class VectorIndex:
         vectors: np.ndarray | None = None,
         parameters: Mapping[str, int] | None = None,
     ) -> VectorIndex:
-        """Return the index in a file; BundleError if it is none that this program writes."""
+        """Return the index in a file; BundleError if it is none that this program writes.
+
+        FAISS reads the file only after its layout was checked: see faiss_file.py.
+        """
         try:
+            check_layout(path)
             return cls(faiss.read_index(str(path)), vectors, parameters)
-        except (RuntimeError, BundleError) as error:
-            raise BundleError(f"{path} is no FAISS index that can be read") from error
+        except (RuntimeError, ValueError, BundleError) as error:
+            raise BundleError(
+                f"{path} is no FAISS index that can be read ({reason_of(error)})"
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the index to a file; OSError if it cannot be written whole.

@@ -1,22 +1,27 @@
-"""The manifest of an index bundle: how it was built, and the size and hash of every file."""
+"""The manifest of an index bundle: how it was built, and the size and hash of every file.
+
+It has a checksum of its own content, so that a changed byte in it is found as one in any other
+file is. Manifests of before have none, and are read without.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from retrieval import __version__
 from retrieval.encoders import Checkpoint
-from retrieval.errors import BundleError, reason_of
+from retrieval.errors import BundleError
 from retrieval.hub import Address, stays_inside
 from retrieval.library.embeddings import shards_in
 from retrieval.library.index_plan import KIND
 from retrieval.output import suggest_output
-from retrieval.paths import NAME, why_not_regular
+from retrieval.paths import NAME
 
 FORMAT_VERSION = 4  # 3: one row of the index per GIF if means are pooled; 4: signals
 OLDEST_READ = 3  # searched by frames alone
@@ -74,6 +79,7 @@ class Manifest:
     written_by: str = f"{NAME} {__version__}"
     format_version: int = FORMAT_VERSION
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # path → bytes, sha256
+    checksum: str = ""  # `checksum_of` all the above; "": written before there was one
 
     @property
     def n_rows(self) -> int:
@@ -151,11 +157,9 @@ def read_manifest(
                 f"{OLDEST_READ} to {FORMAT_VERSION}. {location.remedy}"
             )
         manifest = Manifest(**known)
-        for name, facts in manifest.files.items():
-            if not stays_inside(name):
-                raise ValueError(f"it names {name!r}, which is outside of the bundle")
-            if not isinstance(facts["sha256"], str) or not isinstance(facts["bytes"], int):
-                raise ValueError(f"no size or no hash of {name}")
+        if "checksum" in known and manifest.checksum != checksum_of(known):
+            raise ValueError("it was changed since it was written: its checksum does not fit")
+        _check_types(manifest)
     except (RecursionError, AttributeError, *DAMAGE) as error:
         name = f"{MANIFEST} of {origin}" if origin else str(file)
         raise BundleError(f"{name} is no manifest ({error}). {location.remedy}") from error
@@ -173,18 +177,47 @@ def read_manifest(
     return manifest
 
 
-def check_file(location: Location, file: Path, size: int) -> None:
-    try:
-        facts = file.stat()
-    except OSError as error:
-        raise BundleError(f"{file} is missing ({reason_of(error)}). {location.remedy}") from error
-    if reason := why_not_regular(facts.st_mode):
-        raise BundleError(f"{file} is {reason}. {location.remedy}")
-    if facts.st_size != size:
-        raise BundleError(
-            f"{file} is truncated or changed: {facts.st_size:,} bytes, expected {size:,}. "
-            f"{location.remedy}"
-        )
+def sealed(manifest: Manifest) -> Manifest:
+    """Return the manifest with the checksum of its content."""
+    facts = json.loads(json.dumps(asdict(manifest)))  # as it is read: lists, no tuples
+    return replace(manifest, checksum=checksum_of(facts))
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write manifest.json to a bundle's folder."""
+    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def checksum_of(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a parsed manifest in canonical JSON, without its checksum.
+
+    Keys are sorted, and what is no ASCII is escaped: line breaks and the order of keys do not
+    count.
+
+    >>> checksum_of({"dim": 3, "checksum": "any"}) == checksum_of({"dim": 3})
+    True
+    """
+    content = {key: value for key, value in facts.items() if key != "checksum"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_TYPES: Mapping[str, Any] = {"int": int, "str": str, "str | None": (str, type(None))}
+
+
+def _check_types(manifest: Manifest) -> None:
+    """ValueError if a value has another type than its field, or a file lies elsewhere."""
+    for known in fields(manifest):
+        kind, value = str(known.type), getattr(manifest, known.name)
+        expected = _TYPES.get(kind, Mapping if kind.startswith("Mapping") else list)
+        if not isinstance(value, expected) or (kind == "int" and value < 0):
+            raise ValueError(f"{known.name} is {value!r:.60}; expected {kind}")
+    for name, facts in manifest.files.items():
+        if not stays_inside(name):
+            raise ValueError(f"it names {name!r}, which is outside of the bundle")
+        if not isinstance(facts["sha256"], str) or not isinstance(facts["bytes"], int):
+            raise ValueError(f"no size or no hash of {name}")
 
 
 def owned_files(folder: Path) -> tuple[str, ...] | None:

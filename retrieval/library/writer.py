@@ -6,19 +6,18 @@ time, as float16, to the file that a searcher maps.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from retrieval.errors import SourceError
-from retrieval.hub import sha256_of
+from retrieval.hub import FileFacts, Known, remember_written, sha256_of
 from retrieval.library.catalog import Record, count_licenses, write_catalog
 from retrieval.library.embeddings import (
     ROWS_PER_SHARD,
@@ -35,12 +34,13 @@ from retrieval.library.manifest import (
     EMBEDDINGS,
     FRAMES,
     INDEX_ROWS,
-    MANIFEST,
     MEANS,
     MEDIA,
     VECTORS,
     Manifest,
     owned_files,
+    sealed,
+    write_manifest,
 )
 from retrieval.output import MARKER, StagedFolder
 
@@ -177,12 +177,15 @@ class BundleWriter:
         if manifest.pooling != self._pooling:
             raise ValueError(f"the index was written for pooling {self._pooling}")
         del self._vectors
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
+        written: dict[str, Known] = {}
         for file in sorted(self._partial.rglob("*")):
             if file.is_file() and file.name != MARKER:
                 name = file.relative_to(self._partial).as_posix()
                 known = self._hashes.get(name) or sha256_of(file)
-                files[name] = {"bytes": file.stat().st_size, "sha256": known}
+                facts = FileFacts.of(file.stat())
+                files[name] = {"bytes": facts.size, "sha256": known}
+                written[name] = facts, known
         manifest = replace(
             manifest,
             dim=self._dim,
@@ -192,7 +195,8 @@ class BundleWriter:
             files=files,
             **self._counts,
         )
-        text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
-        (self._partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        manifest = sealed(manifest)
+        write_manifest(manifest, self._partial)
         self._staged.commit()
+        remember_written(self._out, written)
         return manifest

@@ -8,6 +8,8 @@ signals/texts.sqlite       names and words by letter
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,7 +21,15 @@ import numpy as np
 from retrieval.encoders import CHECKPOINTS, REACTIONS, Encoder, SentenceEncoder
 from retrieval.errors import BundleError
 from retrieval.hub import sha256_of
-from retrieval.library import DAMAGE, Bundle, Record, build_command, map_vectors
+from retrieval.library import (
+    DAMAGE,
+    Bundle,
+    Manifest,
+    Record,
+    build_command,
+    map_vectors,
+    version_of,
+)
 from retrieval.signals.measure import Measured, measure, source_weights
 from retrieval.signals.names import name_of
 from retrieval.signals.phrases import FILE as PHRASES
@@ -34,6 +44,7 @@ from retrieval.signals.text_vectors import (
 
 SIGNALS_FOLDER = "signals"
 SENTENCES = (f"{SIGNALS_FOLDER}/names.f16", f"{SIGNALS_FOLDER}/words.f16")
+STATISTICS, KINDS = "statistics.npz", "kinds.f16"
 VERSION = 2  # of these files and of the rules that make them
 
 
@@ -55,28 +66,33 @@ class GifSignals:
         return np.asarray(self.kinds.argmax(axis=1), np.int64)
 
     @classmethod
-    def open(
-        cls, bundle: Path, facts: Mapping[str, Any], signals: Sequence[str]
-    ) -> GifSignals | None:
-        """Open the signals that a manifest's `signal_facts` describe.
+    def open(cls, bundle: Path, manifest: Manifest) -> GifSignals | None:
+        """Open the signals of a bundle, whose files were checked against this manifest.
 
         None if there are none, or if another version of this program made them: search goes by
-        frames then. OSError or ValueError if a file is damaged.
+        frames then. BundleError, OSError or ValueError if a file is damaged, or does not fit the
+        number of GIFs.
         """
+        facts, n = manifest.signal_facts, manifest.n_gifs
         if not is_current(facts):
             return None
-        folder = bundle / SIGNALS_FOLDER
-        with np.load(folder / "statistics.npz") as stored:
-            statistics = {name: stored[name] for name in stored.files}
-        kinds = np.asarray(map_vectors(folder / "kinds.f16", facts["n_kinds"]), np.float32)
+        folder, n_kinds = bundle / SIGNALS_FOLDER, len(Reactions.load().categories)
+        _check_listed(folder, manifest)
+        try:
+            statistics = _read_statistics(folder / STATISTICS, manifest.dim)
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"{STATISTICS}: {error}") from error
+        kinds = np.asarray(map_vectors(folder / KINDS, n_kinds), np.float32)
+        if len(kinds) != n:
+            raise ValueError(f"{KINDS} is of {len(kinds):,} GIFs; expected {n:,}")
         return cls(
-            TextVectors.open(folder, "names", statistics["names"]),
-            TextVectors.open(folder, "words", statistics["words"]),
+            TextVectors.open(folder, "names", statistics["names"], n),
+            TextVectors.open(folder, "words", statistics["words"], n),
             kinds,
-            Phrases(folder / PHRASES),
+            Phrases(folder / PHRASES, n),
             statistics["frames"],
-            Measured(**facts["measured"]),
-            tuple(signals),
+            _measured(facts["measured"]),
+            tuple(manifest.signals),
         )
 
 
@@ -88,13 +104,55 @@ def signals_of(collection: object) -> GifSignals | None:
     if not isinstance(collection, Bundle):
         return None
     try:
-        manifest = collection.manifest
-        return GifSignals.open(collection.path, manifest.signal_facts, manifest.signals)
-    except DAMAGE as error:
+        signals = GifSignals.open(collection.path, collection.manifest)
+        if collection.version and version_of(collection.path) != collection.version:
+            raise BundleError("it was rebuilt meanwhile")
+        return signals
+    except (BundleError, *DAMAGE) as error:
         raise BundleError(
             f"The signals of {collection.name} are damaged ({error}). Rebuild it: "
             f"{build_command(collection.path)}"
         ) from error
+
+
+def _check_listed(folder: Path, manifest: Manifest) -> None:
+    """ValueError if a file has no hash in the manifest, so that nobody checked it."""
+    names = [STATISTICS, KINDS, PHRASES]
+    names += [f"{kind}.{part}" for kind in ("names", "words") for part in ("rows", "f16")]
+    names += [f"{kind}.faiss" for kind in ("names", "words") if (folder / f"{kind}.faiss").exists()]
+    for name in names:
+        if f"{SIGNALS_FOLDER}/{name}" not in manifest.files:
+            raise ValueError(f"{name} is not in the manifest")
+
+
+def _read_statistics(file: Path, dim: int) -> dict[str, np.ndarray]:
+    """Return the three arrays; ValueError, before they are read, if one has another shape.
+
+    NumPy reserves what a header asks for.
+    """
+    shapes = {
+        f"{name}.npy": (width + 1, width)
+        for name, width in (("names", SENTENCE_DIM), ("words", SENTENCE_DIM), ("frames", dim))
+    }
+    with zipfile.ZipFile(file) as archive:
+        if {entry.filename for entry in archive.infolist()} != shapes.keys():
+            raise ValueError(f"{STATISTICS} holds other arrays than names, words and frames")
+        for name, shape in shapes.items():
+            with archive.open(name) as stored:
+                if np.lib.format.read_magic(stored) != (1, 0):
+                    raise ValueError(f"{name} is of another version of NumPy's format")
+                header = np.lib.format.read_array_header_1_0(stored)
+            if header != (shape, False, np.dtype(np.float32)):
+                raise ValueError(f"{name} is of {header}; expected float32 {shape}")
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in ("names", "words", "frames")}
+
+
+def _measured(facts: Mapping[str, Any]) -> Measured:
+    """ValueError if a value is no number."""
+    if not all(isinstance(value, (int, float)) for value in facts.values()):
+        raise ValueError("what was measured are no numbers")
+    return Measured(**facts)
 
 
 def is_current(facts: Mapping[str, Any]) -> bool:
@@ -136,13 +194,13 @@ def write_signals(
         rows = embed([text for _, text in texts])
         statistics[kind] = write_text_vectors(folder, kind, gifs, rows)
         vectors[kind] = gifs, rows
-    np.savez(folder / "statistics.npz", **statistics)  # type: ignore[arg-type]
+    np.savez(folder / STATISTICS, **statistics)  # type: ignore[arg-type]
     measured = measure(means, encoder, names, words, vectors)
     weights = source_weights(measured)
     kinds = [(weights["frames"], model.kinds_of_pictures(means, model.encode_prompts(encoder)))]
     for kind, (gifs, rows) in vectors.items():
         kinds.append((weights[kind], _per_gif(model.kinds_of_texts(rows), gifs, len(records))))
-    combine_kinds(kinds).astype(np.float16).tofile(folder / "kinds.f16")
+    combine_kinds(kinds).astype(np.float16).tofile(folder / KINDS)
     in_pictures = [" / ".join(text.text for text in record.texts) for record in records]
     named = dict(names)
     write_phrases(folder, ((gif, named.get(gif, ""), said) for gif, said in enumerate(in_pictures)))

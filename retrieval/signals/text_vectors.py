@@ -27,14 +27,19 @@ class TextVectors:
     covariance: np.ndarray  # (384, 384)
 
     @classmethod
-    def open(cls, folder: Path, name: str, statistics: np.ndarray) -> TextVectors | None:
-        """Read one kind of texts; None if no GIF has any. ValueError if the parts do not fit."""
+    def open(cls, folder: Path, name: str, statistics: np.ndarray, n: int) -> TextVectors | None:
+        """Read one kind of texts of n GIFs; None if no GIF has any.
+
+        ValueError or BundleError if the parts do not fit one another, or the GIFs.
+        """
         gifs = np.fromfile(folder / f"{name}.rows", "<i4")
         if not len(gifs):
             return None
+        if not 0 <= gifs[0] <= gifs[-1] < n or (np.diff(gifs) < 0).any():
+            raise ValueError(f"{name}.rows names other GIFs than 0 to {n - 1:,}, ascending")
         vectors = map_vectors(folder / f"{name}.f16", SENTENCE_DIM)
         index = VectorIndex.load(folder / f"{name}.faiss", vectors, _parameters(len(gifs)))
-        if not len(gifs) == len(vectors) == len(index):
+        if not len(gifs) == len(vectors) == len(index) or index.dim != SENTENCE_DIM:
             raise ValueError(f"{name}: {len(gifs)} rows, {len(vectors)} vectors, {len(index)}")
         return cls(gifs, index, statistics[0], statistics[1:])
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from retrieval.library import CATALOG, Catalog, folder_of, read_catalog
+from retrieval.library import Catalog, folder_of, read_tables
 
 
 def library_catalog(where: Path | str) -> Catalog:
-    """The catalogue of the bundle at a folder or hf:// address; parsed once per version.
+    """The catalogue of the bundle at a folder or hf:// address; parsed once per build.
 
-    BundleError while a bundle on the Hub has not been opened; OSError if there is none.
+    BundleError while a bundle on the Hub has not been opened, and if there is none or it is
+    damaged.
     """
-    return read_catalog(folder_of(where) / CATALOG)
+    return read_tables(folder_of(where)).catalog
 
 
 def filter_choices(where: Path | str) -> Mapping[str, Sequence[str]]:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from PIL import Image
 from retrieval.encoders import Encoder, Pixels, SentenceEncoder, languages_of
 from retrieval.errors import RetrievalError
 from retrieval.hub import is_address
-from retrieval.library import MANIFEST, Bundle
+from retrieval.library import Bundle, version_of
 from retrieval.search import Searcher, Term, encoder_of
 
 # Progress at the start of each step, from 0 to 1: loading the checkpoint takes longest.
@@ -70,37 +69,58 @@ class OneThreadEncoder:
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
-_latest: dict[tuple[str, int, str], Loading] = {}  # at most one
+_latest: dict[tuple[str, tuple[int, ...] | None, str], Loading] = {}  # at most one
 
 
 def loading(where: Path | str, checkpoint: str = "", *, pictures: bool = True) -> Loading:
     """Return the loading of a bundle: started by the first call, and again if the bundle was
     rebuilt, or if loading failed more than RETRY_AFTER_S ago.
 
-    A bundle on the Hub stays at the commit that it was loaded at. `pictures`: the image tower
-    is loaded as well, before the first visitor sends a picture.
+    While a rebuilt bundle is loaded, the searcher of the one before answers, from memory. A bundle
+    on the Hub stays at the commit that it was loaded at. `pictures`: the image tower is loaded as
+    well, before the first visitor sends a picture.
     """
-    changed_ns = 0
-    with suppress(OSError):
-        changed_ns = 0 if is_address(where) else (Path(where) / MANIFEST).stat().st_mtime_ns
-    key = (str(where), changed_ns, checkpoint)
+    version = None if is_address(where) else version_of(Path(where))
+    key = (str(where), version, checkpoint)
     with _lock:
         known = _latest.get(key)
         if known is None or known.failed_s > RETRY_AFTER_S:
+            same = [load for (place, _, of), load in _latest.items()
+                    if (place, of) == (str(where), checkpoint)]  # fmt: skip
+            before = same[0].searcher if same else None
             _latest.clear()
-            known = _latest[key] = Loading(where, checkpoint, pictures=pictures)
+            known = _latest[key] = Loading(where, checkpoint, pictures=pictures, before=before)
         return known
+
+
+def _encoder_of(before: Searcher | None, bundle: Bundle) -> Encoder | None:
+    """The encoder of the searcher before, if a rebuilt bundle is of the same checkpoint."""
+    if before is None or not isinstance(before.collection, Bundle):
+        return None
+    then, now = before.collection.manifest, bundle.manifest
+    is_same = then.encoder_checkpoint == now.encoder_checkpoint
+    is_same = is_same and then.fingerprint == now.fingerprint
+    return before.encoder if is_same else None
 
 
 class Loading:
     """A searcher that is being loaded: the current step, finally the searcher or the error."""
 
-    def __init__(self, path: Path | str, checkpoint: str = "", *, pictures: bool = True):
+    def __init__(
+        self,
+        path: Path | str,
+        checkpoint: str = "",
+        *,
+        pictures: bool = True,
+        before: Searcher | None = None,
+    ):
+        """`before` is the searcher of the bundle that was at this path until now."""
         self.path = path  # or an address on the Hub
         self._pictures = pictures
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self.step = "loading_index"  # one of STEPS, a key of retrieval.web.translations
-        self.searcher: Searcher | None = None
+        self.searcher = before
+        self._version = None if is_address(path) else version_of(Path(path))
         self.error: RetrievalError | None = None
         self._failed_at_s = 0.0
         self._ended = threading.Event()
@@ -128,14 +148,19 @@ class Loading:
         try:
             bundle = Bundle.open(self.path)
             self.step = "loading_checkpoint"
-            checkpoint = encoder_of(bundle, self._checkpoint)
-            encoder = OneThreadEncoder(checkpoint)
+            encoder = _encoder_of(self.searcher, bundle)
+            is_new = encoder is None
+            if encoder is None:
+                checkpoint = encoder_of(bundle, self.checkpoint)
+                encoder = OneThreadEncoder(checkpoint)
             searcher = Searcher(bundle, encoder)
             # The first search loads the reaction model and takes ten times as long as the
             # second; no visitor should wait for it.
             searcher.search(searcher.understand([Term("I got the job!")]), 1)
             self.searcher = searcher
             self._ended.set()
+            if not is_new:
+                return
             # Messages can be searched for meanwhile: a ViT-B-32's image tower loads in a second.
             if self._pictures:
                 checkpoint.encode_images([Image.new("RGB", (64, 64), "white")])
@@ -150,4 +175,7 @@ class Loading:
             _log.error("%s", error)  # the page shows it without paths
             self._failed_at_s = time.monotonic()
             self.error = error
+            # Replaced meanwhile: the next call of `loading` loads what is there now.
+            if is_address(self.path) or version_of(Path(self.path)) == self._version:
+                self.searcher = None
             self._ended.set()

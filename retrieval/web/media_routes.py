@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cache
+from io import FileIO
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +34,13 @@ from retrieval.web.addresses import (
 )
 from retrieval.web.ranges import bytes_response
 from retrieval.web.renditions import Renditions
-from retrieval.web.routes import MediaFile, check_frame, find_file, media_type_of
+from retrieval.web.routes import (
+    MediaFile,
+    check_frame,
+    find_file,
+    media_type_of,
+    open_checked,
+)
 from retrieval.web.settings import current_settings
 from retrieval.web.turns import Job, server_sandbox
 
@@ -68,10 +77,27 @@ def serve_gif(request: Request) -> Response:
         etag = f'"{file.modified_ns:x}-{file.size_bytes:x}"'
         if _is_known(request, etag):
             return _not_modified(etag)
+        opened = open_checked(file)
     except (RetrievalError, OSError) as error:
         return refuse(error)
-    headers = CACHED | GUARDED | {"ETag": etag}
-    return FileResponse(file.path, media_type=file.media_type, headers=headers)
+    return OpenedFileResponse(file, opened, CACHED | GUARDED | {"ETag": etag})
+
+
+class OpenedFileResponse(FileResponse):
+    """The content of a file that was opened and checked, also if its name is another's by now."""
+
+    def __init__(self, file: MediaFile, opened: FileIO, headers: Mapping[str, str]):
+        self._opened = opened
+        again = Path(f"/proc/self/fd/{opened.fileno()}")  # of Linux; elsewhere by its name
+        path = again if again.exists() else file.path
+        facts = os.fstat(opened.fileno())
+        super().__init__(path, 200, headers, file.media_type, stat_result=facts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._opened.close()
 
 
 async def serve_rendition(request: Request) -> Response:
@@ -94,7 +120,9 @@ async def serve_rendition(request: Request) -> Response:
         if _is_known(request, etag):
             return _not_modified(etag)
         if rendition is None:
-            job = current_renditions().animation(gif_id, file.path, width, format)
+            job = current_renditions().animation(
+                gif_id, file.path, width, format, sha256=file.sha256
+            )
             rendition = await _result(request, job)
     except (RetrievalError, OSError) as error:
         return refuse(error)
@@ -106,20 +134,21 @@ async def serve_still(request: Request) -> Response:
     gif_id, frame = request.path_params["gif_id"], request.path_params["frame"]
     width = request.path_params["width"]
 
-    def find() -> tuple[Path, bytes | None]:
+    def find() -> tuple[MediaFile, bytes | None]:
         _check_width(width)
         index = current_settings().index
         file = find_file(index, gif_id)
         check_frame(index, gif_id, frame)
-        return file.path, current_renditions().store.cached_still(gif_id, frame, width)
+        return file, current_renditions().store.cached_still(gif_id, frame, width)
 
     try:
-        path, still = await run_in_threadpool(find)
+        file, still = await run_in_threadpool(find)
         etag = f'"{gif_id[:32]}-{frame}-{width}-v{VERSION}"'
         if _is_known(request, etag):
             return _not_modified(etag)
         if still is None:
-            still = await _result(request, current_renditions().still(gif_id, path, frame, width))
+            job = current_renditions().still(gif_id, file.path, frame, width, sha256=file.sha256)
+            still = await _result(request, job)
     except (RetrievalError, OSError) as error:
         return refuse(error)
     return _picture(request, still, etag)

@@ -6,7 +6,6 @@ files that lie outside of the bundle are looked up in a thread of their own.
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import threading
 from collections import Counter
@@ -24,14 +23,14 @@ from retrieval.library import (
     MANIFEST,
     MEDIA,
     UNKNOWN_LICENSE,
+    Bundle,
     Catalog,
     Manifest,
     Record,
     folder_of,
     is_web_address,
-    read_manifest,
+    read_tables,
 )
-from retrieval.web.catalog import library_catalog
 from retrieval.web.routes import media_file
 
 MAX_BARS = 12  # values of a chart; the others are one bar together
@@ -94,6 +93,10 @@ class Overview:
     version: str  # 16 hexadecimal digits
     catalog: Catalog
     manifest: Manifest
+
+    def is_of(self, collection: object) -> bool:
+        """Whether a collection that is searched is of this version."""
+        return isinstance(collection, Bundle) and collection.manifest == self.manifest
 
     @cached_property
     def sizes(self) -> FileSizes:
@@ -169,9 +172,8 @@ def open_overview(where: Path | str) -> Overview:
 
 @lru_cache(maxsize=2)
 def _open(where: Path | str, folder: Path, mtime_ns: int, inode: int) -> Overview:
-    version = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-    catalog, manifest = library_catalog(where), read_manifest(folder)
-    return Overview(folder, is_address(where), version, catalog, manifest)
+    tables = read_tables(folder)
+    return Overview(folder, is_address(where), tables.digest[:16], tables.catalog, tables.manifest)
 
 
 def is_unlicensed(record: Record) -> bool:

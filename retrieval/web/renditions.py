@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retrieval.media import Stop
 from retrieval.renditions import RenditionStore
-from retrieval.web.routes import LIMITS
+from retrieval.web.routes import LIMITS, read_checked
 from retrieval.web.turns import Job, SharedJobs, Turns
 
 AT_ONCE = max(1, (os.cpu_count() or 1) - 1)  # one core stays free for searches
@@ -29,25 +29,30 @@ class Renditions:
         self.n_made = 0  # renditions and stills, for the server's metrics
 
     def animation(
-        self, gif_id: str, path: Path, width: int, format: str = "webp"
+        self, gif_id: str, path: Path, width: int, format: str = "webp", *, sha256: str = ""
     ) -> AbstractContextManager[Job[bytes]]:
         """The job that renders the animation, shared by concurrent requests.
 
-        It fails with BusyError if too many jobs wait, MediaError if it cannot be decoded.
+        It fails with BusyError if too many jobs wait, MediaError if it cannot be decoded, or does
+        not have the hash (if one is given).
         """
-        return self._job(
-            (gif_id, path, width, format),
-            lambda stop: self.store.animation(gif_id, path, width, LIMITS, stop, format),
-        )
+
+        def render(stop: Stop) -> bytes:
+            source = read_checked(path, sha256) if sha256 else path
+            return self.store.animation(gif_id, source, width, LIMITS, stop, format)
+
+        return self._job((gif_id, path, sha256, width, format), render)
 
     def still(
-        self, gif_id: str, path: Path, frame: int, width: int
+        self, gif_id: str, path: Path, frame: int, width: int, *, sha256: str = ""
     ) -> AbstractContextManager[Job[bytes]]:
         """The same for one frame."""
-        return self._job(
-            (gif_id, path, width, frame),
-            lambda stop: self.store.still(gif_id, path, frame, width, LIMITS, stop),
-        )
+
+        def render(stop: Stop) -> bytes:
+            source = read_checked(path, sha256) if sha256 else path
+            return self.store.still(gif_id, source, frame, width, LIMITS, stop)
+
+        return self._job((gif_id, path, sha256, width, frame), render)
 
     def _job(
         self, key: tuple[object, ...], render: Callable[[Stop], bytes]

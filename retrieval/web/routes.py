@@ -8,29 +8,29 @@ machine (retrieval.library.local_builds). No error message here contains a path.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, TypeVar
 
-from retrieval.errors import BundleError, MediaError
-from retrieval.hub import is_address, sha256_of
+from retrieval.errors import MediaError
+from retrieval.hub import is_address, sha256_of_opened
 from retrieval.library import (
     CATALOG,
-    EMBEDDINGS,
     Record,
+    Tables,
     folder_of,
     folders_of,
     is_web_address,
     media_path,
-    read_frame_indices,
-    read_manifest,
+    read_tables,
 )
-from retrieval.media import Limits, media_suffix
-from retrieval.web.catalog import library_catalog
+from retrieval.media import Limits, media_suffix, read_bytes
 
 # A library may have been built with wider limits than the default; the cost of decoding one
 # frame stays limited.
@@ -47,7 +47,10 @@ _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY
 _MEDIA_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
 
 
-T = TypeVar("T")
+CHANGED = "its file was changed since it was indexed"
+MAX_HASHES = 50_000  # files whose hash is known, by what distinguishes their versions
+_hashing = threading.Lock()
+_hashes: OrderedDict[tuple[int, ...], str] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class MediaFile:
     suffix: str  # ".gif", ".webp", …
     size_bytes: int
     modified_ns: int
+    sha256: str = ""  # of the bytes that were indexed
 
     @property
     def media_type(self) -> str:
@@ -76,26 +80,32 @@ def media_type_of(suffix: str) -> str:
 def find_file(where: Path | str, gif_id: str) -> MediaFile:
     """The file of a GIF of the bundle. MediaError if there is none that may be served.
 
-    BundleError while a bundle on the Hub has not been opened, and if the bundle is damaged.
+    Its bytes are compared with its hash by `open_checked` and `read_checked`. BundleError while a
+    bundle on the Hub has not been opened, and if the bundle is damaged.
     """
-    catalog = _read_or_damaged(lambda: library_catalog(where))
-    number = catalog.find(gif_id)
-    if number is None or catalog[number].id != gif_id:  # it finds by the first characters, too
+    tables = read_tables(folder_of(where))
+    number = tables.catalog.find(gif_id)
+    record = None if number is None else tables.catalog[number]
+    if record is None or record.id != gif_id:  # it finds by the first characters, too
         raise MediaError(f"No GIF {gif_id[:12]} in this library.")
-    return media_file(folder_of(where), catalog[number], pulled=is_address(where))
+    file = media_file(tables.folder, record, pulled=is_address(where), tables=tables)
+    return replace(file, sha256=tables.sha256_of(record))
 
 
-def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
+def media_file(
+    bundle: Path, record: Record, *, pulled: bool, tables: Tables | None = None
+) -> MediaFile:
     """The record's file. MediaError if there is none, or it may not be served.
 
-    `pulled`: the bundle comes from the Hub.
+    `pulled`: the bundle comes from the Hub. `tables` are those that the record is of, if they were
+    read already. Its bytes are not compared with its hash.
     """
     place = media_path(bundle, record, pulled=pulled)
     if not place or is_web_address(place):
         raise MediaError(f"GIF {record.id[:12]} is not a file of this library.")
     try:
         path = os.path.realpath(place, strict=True)
-        if not _may_serve(bundle, record, path, pulled):
+        if not _may_serve(tables or read_tables(bundle), record, path, pulled):
             raise MediaError(
                 f"GIF {record.id[:12]} lies outside of this library, which was not built here."
             )
@@ -112,12 +122,52 @@ def media_file(bundle: Path, record: Record, *, pulled: bool) -> MediaFile:
     return MediaFile(Path(path), suffix, facts.st_size, facts.st_mtime_ns)
 
 
-def _may_serve(bundle: Path, record: Record, path: str, pulled: bool) -> bool:
+def open_checked(file: MediaFile) -> FileIO:
+    """Open the file: what is read from it are the bytes that were indexed, whatever happens to
+    its name. MediaError if it was changed since.
+
+    A file is read whole when it is first asked for, and again when it changed.
+    """
+    try:
+        opened = file.path.open("rb", buffering=0)
+    except OSError as error:
+        raise MediaError("The file of this GIF cannot be read.") from error
+    try:
+        facts = os.fstat(opened.fileno())
+        version = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        with _hashing:
+            found = _hashes.get(version)
+        if found is None:
+            found = sha256_of_opened(opened)
+            opened.seek(0)
+            with _hashing:
+                _hashes[version] = found
+                while len(_hashes) > MAX_HASHES:
+                    _hashes.popitem(last=False)
+    except BaseException:
+        opened.close()
+        raise
+    if found != file.sha256:
+        opened.close()
+        raise MediaError(f"This GIF is not served: {CHANGED}.")
+    return opened
+
+
+def read_checked(path: Path, sha256: str) -> bytes:
+    """The bytes of a file; MediaError if they do not have this hash, or cannot be read."""
+    data = read_bytes(path, LIMITS)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise MediaError(CHANGED)
+    return data
+
+
+def _may_serve(tables: Tables, record: Record, path: str, pulled: bool) -> bool:
+    files = tables.manifest.files
     if pulled:  # the Hub's cache contains links to files whose hashes were verified
-        return record.uri in _read_once(read_manifest, bundle).files
-    if _is_within(path, os.path.realpath(bundle)):
+        return record.uri in files
+    if _is_within(path, os.path.realpath(tables.folder)):
         return True
-    folders = folders_of(_read_once(sha256_of, bundle, CATALOG))
+    folders = folders_of(files[CATALOG]["sha256"])
     return any(_is_within(path, folder) for folder in folders)
 
 
@@ -133,25 +183,5 @@ def check_frame(where: Path | str, gif_id: str, frame: int) -> None:
 
 def embedded_frames(bundle: Path, gif_id: str) -> Sequence[int]:
     """The numbers of the frames of a GIF that were embedded; none if there is no such GIF."""
-    frames: Sequence[int] = _read_or_damaged(
-        lambda: _read_once(read_frame_indices, bundle, EMBEDDINGS).get(gif_id, ())
-    )
-    return frames
-
-
-def _read_or_damaged(read: Callable[[], T]) -> T:
-    """What `read` returns of a bundle's tables. BundleError if they are damaged."""
-    try:
-        return read()
-    except (ValueError, LookupError, TypeError, RuntimeError) as error:  # Arrow's, and ours of it
-        raise BundleError("The tables of this library are damaged.") from error
-
-
-def _read_once(read: Callable[[Path], Any], bundle: Path, name: str = "") -> Any:
-    """What `read` returns for a file of the bundle, read again when a build replaced it."""
-    return _read(read, bundle / name, (bundle / CATALOG).stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=6)
-def _read(read: Callable[[Path], Any], path: Path, version: int) -> Any:
-    return read(path)
+    frames = read_tables(bundle).frame_indices().get(gif_id)
+    return [] if frames is None else list(map(int, frames))
