@@ -114,7 +114,8 @@ def test_failing_job_says_what_happened_and_the_next_one_is_done(
     with pytest.raises(error, match=reason) as raised:
         run(sandbox, task, limits={"cpu_s": 1, "memory_mb": 100, "max_bytes": 1_000}, **fields)
     assert type(raised.value) is error or isinstance(raised.value, MediaError)
-    assert time.monotonic() - start < 15  # CPU seconds, of a busy machine
+    monkeypatch.undo()
+    assert time.monotonic() - start < 30  # for a CPU second, of a busy machine
     assert pid_of(sandbox)
     assert sandbox._n_busy == 0 and len(sandbox._idle) == 1
 

@@ -13,8 +13,8 @@ from retrieval.media.limits import Limits
 from retrieval.sandbox import Job, Sandbox
 
 N_WORKERS = max(2, os.cpu_count() or 2)
-# What workers import before they limit their memory. No torch, no OpenVINO, no FAISS: a worker
-# starts in 0.3 s and takes 30 MB (python -m benchmarks sandbox).
+# What workers import before they limit their memory. No torch, no OpenVINO, no FAISS: each takes
+# 25 MB of its own, and the first job 0.5 s more on two busy cores (python -m benchmarks sandbox).
 _PLUGINS = ("Gif", "Jpeg", "Mpo", "Png", "WebP")
 MODULES = ("av", *(f"PIL.{name}ImagePlugin" for name in _PLUGINS))
 

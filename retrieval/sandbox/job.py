@@ -16,8 +16,9 @@ from retrieval.errors import (
 )
 from retrieval.sandbox.messages import Block
 
-# A worker gets so many times its CPU seconds of time, on a machine that others use, too.
-WALL_PER_CPU = 6
+# A worker gets so many times its CPU seconds of time, on a machine that others use, too, and at
+# least so many seconds, in which it may have to start.
+WALL_PER_CPU, MIN_WALL_S = 6, 30
 MAX_TEXT = 1_000
 INVALID = "the decoder gave no valid answer"
 # What arrives as itself; every other exception of a task comes as a TaskError.
@@ -73,7 +74,7 @@ class Job:
 
     @property
     def wall_s(self) -> float:
-        return WALL_PER_CPU * max(1, self.cpu_s + self.more_cpu_s)
+        return max(MIN_WALL_S, WALL_PER_CPU * (self.cpu_s + self.more_cpu_s))
 
 
 def error_of(fields: dict[str, Any], job: Job) -> Exception:

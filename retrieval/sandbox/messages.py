@@ -7,11 +7,10 @@
 Nothing is ever unpickled: what unpickles can be made to run code, and a decoder may have been
 taken over by the file that it decodes. What arrives is bounded before memory is taken for it.
 
-Over a pair of Unix sockets. Milliseconds to a worker and back (python -m benchmarks sandbox):
+Over a pair of Unix sockets. Milliseconds to a process and back (python -m benchmarks sandbox):
 
     bytes to the worker        100 kB    1 MB    30 MB    1 MB, 4.3 MB back
     pipes                      0.05      0.50    27.2     2.96
-    pipes with 1 MB each       0.06      0.41    27.5     2.57
     sockets with 1 MB each     0.05      0.26    20.2     2.13
     shared memory (memfd)      0.05      0.25    20.1     1.24
 
