@@ -26,6 +26,7 @@ from retrieval.library.manifest import MANIFEST, read_manifest
 from retrieval.paths import ROOT, STARTER
 from tests.support.flips import (
     VARIANTS,
+    answers,
     every_change,
     random_changes,
     try_changes,
@@ -242,6 +243,17 @@ def test_every_count_of_a_faiss_file_is_checked_before_faiss_reads_it(
             file.write_bytes(data[:at] + value[: end - at] + data[end:])
             with pytest.raises(BundleError, match="is no FAISS index that can be read"):
                 VectorIndex.load(file)
+
+
+def test_texts_that_the_catalogue_does_not_have_are_refused(tmp_path: Path):
+    bundle = write_small_bundle(tmp_path / "bundle", "signals")
+    rows = bundle / "signals" / "words.rows"
+    gifs = np.fromfile(rows, "<i4")
+    gifs[9] = 8  # two texts of GIF 8, which has one
+    gifs.tofile(rows)
+    accept_changes(bundle)
+    with pytest.raises(BundleError, match=r"words\.rows counts other texts than the catalogue"):
+        answers(bundle)
 
 
 def test_faiss_file_of_another_kind_is_refused_unread(tmp_path: Path):

@@ -22,7 +22,6 @@ from retrieval.paths import ROOT
 REACTIONS = "reactions.safetensors"
 FORMAT_VERSION = 2  # 2: training messages, whose nearest ones speak beside the head
 REACTION_TEXTS = ROOT / "data" / "reaction_texts"
-DIM = 384  # of sentence embeddings
 HANDS = "abcd"  # of the descriptions
 
 Kind = Literal["looks", "says", "name"]
@@ -158,14 +157,15 @@ class ReactionModel:
     def _check(self) -> None:
         """ValueError if an array has another shape, or names a category that is not there."""
         n, m, e = len(self.categories), len(self.messages), len(self.exemplars)
+        dim = self.head_weight.shape[-1]
         expected = (
-            ("head", self.head_weight, (n, DIM)),
+            ("head", self.head_weight, (n, dim)),
             ("bias", self.head_bias, (n,)),
-            ("map of messages", self.message_map, (DIM, DIM)),
-            ("map of texts", self.text_map, (DIM, DIM)),
-            ("messages", self.messages, (m, DIM)),
+            ("map of messages", self.message_map, (dim, dim)),
+            ("map of texts", self.text_map, (dim, dim)),
+            ("messages", self.messages, (m, dim)),
             ("categories of messages", self.message_categories, (m,)),
-            ("exemplars", self.exemplars, (e, DIM)),
+            ("exemplars", self.exemplars, (e, dim)),
             ("categories of exemplars", self.exemplar_categories, (e,)),
         )
         for what, array, shape in expected:

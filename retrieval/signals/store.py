@@ -107,6 +107,11 @@ def signals_of(collection: object) -> GifSignals | None:
         signals = GifSignals.open(collection.path, collection.manifest)
         if collection.version and version_of(collection.path) != collection.version:
             raise BundleError("it was rebuilt meanwhile")
+        if signals and signals.words:
+            n_texts = [len(record.texts) for record in collection.records]
+            found = np.bincount(signals.words.gifs, minlength=len(n_texts))
+            if not np.array_equal(found, n_texts):
+                raise ValueError("words.rows counts other texts than the catalogue has")
         return signals
     except (BundleError, *DAMAGE) as error:
         raise BundleError(
