@@ -73,7 +73,7 @@ def _built(bombs: dict[str, bytes], folder: Path, home: Home) -> Iterator[Cost]:
         (source / bomb).write_bytes(data)
         (source / good.name).write_bytes(good.read_bytes())
         done = build(source, folder / f"index-{number}", home).wait(120)
-        wrong = "" if done.status == 0 else f"exit {done.status}: {done.errors[-300:]}"
+        wrong = "" if done.status == 0 else f"exit {done.status}: {done.message}"
         if not wrong:
             listed = {
                 place for r in Bundle.open(folder / f"index-{number}").records for place in r.places

@@ -67,6 +67,11 @@ class Done:
     stalled_s: float
 
     @property
+    def message(self) -> str:
+        """The last line of the errors: what failed."""
+        return (self.errors.strip().splitlines() or [""])[-1].rpartition("\r")[2]
+
+    @property
     def report(self) -> Any:
         return json.loads(self.output)
 

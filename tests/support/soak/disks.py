@@ -39,7 +39,7 @@ def soak_disks(amount: Amount, folder: Path) -> list[Row]:
     source, whole = folder / "source", folder / "whole" / "b"
     write_good_files(source, FILES)
     if (done := build(source, whole, home, "--copy-media").wait()).status:
-        raise RuntimeError(done.errors[-1000:])
+        raise RuntimeError(done.message)
     trial = Trial(source, whole, home)
     rows = [trial.file_sizes(folder, times, chance), trial.clock(folder, times, chance)]
     with small_disk(folder / "disk") as disk:
@@ -123,7 +123,7 @@ class Trial:
             took_s = done.took_s
             n_met += after_s < took_s
             if done.status:
-                problems.append(f"exit {done.status}: {done.errors[-300:]}")
+                problems.append(f"exit {done.status}: {done.message}")
             problems += self._equals(out)
         problems += self._finish(out)
         return self._row("a clock that jumps an hour back", min(times, 10), n_met, problems)
@@ -135,7 +135,7 @@ class Trial:
         """Build without a disturbance; returns how the bundle differs from what is expected."""
         done = build(self._source, out, self._home, "--copy-media").wait()
         if done.status:
-            return [f"the next run fails: {done.errors[-300:]}"]
+            return [f"the next run fails: {done.message}"]
         return self._equals(out) + _left(out.parent, {"b", ".b.work"})
 
     def _equals(self, out: Path) -> list[str]:
@@ -159,9 +159,9 @@ class Trial:
 
 def _unnamed(done: Done, out: Path, reason: str) -> list[str]:
     """What is wrong with how a build failed: it should be one sentence with place and reason."""
-    text = done.errors.split("\n")[-2] if done.errors.endswith("\n") else done.errors
-    is_named = done.status == 1 and "Error: " in text and reason in text and str(out) in text
-    return [] if is_named else [f"exit {done.status}: {done.errors[-400:]}"]
+    text = done.message
+    is_named = done.status == 1 and text.startswith("Error: ") and reason in text
+    return [] if is_named and str(out) in text else [f"exit {done.status}: {text}"]
 
 
 def _left(folder: Path, expected: set[str]) -> list[str]:

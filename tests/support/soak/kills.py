@@ -150,7 +150,7 @@ def _publish(bundle: Path, home: Home) -> Command:
 def _finished(command: Command) -> Done:
     done = command.wait()
     if done.status:
-        raise RuntimeError(f"exit {done.status}: {done.errors[-1000:]}")
+        raise RuntimeError(f"exit {done.status}: {done.message}")
     return done
 
 

@@ -29,7 +29,7 @@ def soak_mutants(amount: Amount, folder: Path) -> list[Row]:
         (mixed / f"mutant-{number:05}{suffix}").write_bytes(data)
     alone = build(good, folder / "alone", home).wait()
     if alone.status:
-        raise RuntimeError(f"the good files cannot be built: {alone.errors[-2000:]}")
+        raise RuntimeError(f"the good files cannot be built: {alone.message}")
     done = build(mixed, folder / "all", home).wait(6 * 3600, HANG_S)
     what = f"{n_mutants:,} damaged files of {len(files) // SEEDS} kinds through a build"
     return [*_ended(what, done, alone), *_compared(folder, mixed, done)]
@@ -38,7 +38,7 @@ def soak_mutants(amount: Amount, folder: Path) -> list[Row]:
 def _ended(what: str, done: Done, alone: Done) -> list[Row]:
     ended = f"exit {done.status} after {done.took_s:,.0f} s"
     if done.status:
-        ended += f": {done.errors[-500:]}"
+        ended += f": {done.message}"
     more_mb = done.peak_mb - alone.peak_mb
     return [
         Row(what, "exit 0", ended, done.status == 0),
