@@ -19,7 +19,7 @@ from pathlib import Path
 from retrieval.errors import RetrievalError
 from retrieval.library import Bundle
 from retrieval.paths import ROOT
-from tests.support.soak.commands import Done, Home, build, files_of
+from tests.support.soak.commands import Done, Home, build, files_of, taken
 from tests.support.soak.rows import Amount, Row, first_of, skipped
 from tests.support.soak.seeds import write_good_files
 
@@ -73,9 +73,10 @@ class Trial:
     def full_disk(self, disk: Path, times: int, chance: random.Random) -> Row:
         out, problems, n_failed = disk / "b", list[str](), 0
         self._finish(out)
+        needed = taken(out)[1]  # of a rebuild, about
         for _ in range(times):
             free = shutil.disk_usage(disk).free
-            (disk / "filler").write_bytes(bytes(free - chance.randrange(0, min(free, 2_000_000))))
+            (disk / "filler").write_bytes(bytes(free - chance.randrange(0, min(free, needed))))
             done = self._rebuild(out)
             if done.status:
                 n_failed += 1
