@@ -11,7 +11,7 @@ MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure fuzz space docs lock audit licenses sbom clean
+.PHONY: app test check fmt setup setup-dev train starter evaluate benchmark measure fuzz soak space docs lock audit licenses sbom clean
 
 app: setup
 	$(BIN)/reaction-search serve --port $(PORT)
@@ -65,6 +65,10 @@ measure: $(VENV)/.ready-dev
 fuzz: $(VENV)/.ready-dev
 	$(BIN)/python -m pip install --quiet "atheris>=3"
 	$(BIN)/python -m tests.support.fuzz --minutes $(MINUTES)
+
+# The long tests, with a table of what is promised; SOAK_ARGS="kills --scale 0.1" for less. Hours.
+soak: setup-dev
+	$(BIN)/python -m tests.support.soak $(SOAK_ARGS)
 
 # The Space as it would go up, run without Docker; needs root.
 space: $(VENV)/.ready

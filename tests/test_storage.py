@@ -6,11 +6,12 @@ import os
 import resource
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import FakeEncoder
+from conftest import FakeEncoder, save_gif
 
 from retrieval.build import state
 from retrieval.build.build import build_index
@@ -79,6 +80,34 @@ def test_limit_on_the_size_of_files_is_named(tmp_path: Path, library: Path, enco
             build_index(library, tmp_path / "b", encoder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class WideEncoder(FakeEncoder):
+    """With embeddings as large as those of a real one: they do not fit into one page of a file."""
+
+    dim = 512
+
+    def encode_pixels(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        return np.pad(super().encode_pixels(pixels), ((0, 0), (0, self.dim - 3)))
+
+
+def test_limit_on_the_size_of_files_is_named_wherever_it_is_met(tmp_path: Path):
+    for number in range(60):
+        save_gif(tmp_path / "media" / f"{number}.gif", [(number, 99, 9), (9, number, 99)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    n_failed = 0
+    for limit in range(20_000, 400_000, 40_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            build_index(tmp_path / "media", tmp_path / "b", WideEncoder(), fresh=True)
+        except StorageError as error:
+            assert "cannot be written: File too large. Allow" in str(error), limit
+            n_failed += 1
+        else:
+            break
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert n_failed > 2
 
 
 def test_file_in_the_place_of_the_work_folder_is_named(tmp_path: Path, library: Path, encoder):

@@ -49,6 +49,7 @@ OLD_FORMATS = re.compile(r"settings\.json|seen\.parquet|part-\d+(\.seen)?\.parqu
 # A transaction is committed after this much: what a killed build loses, at most.
 COMMIT_S = 5.0
 COMMIT_FRAMES = 32_768
+COMMIT_BYTES = COMMIT_FRAMES * 4 * 1_024  # about, of embeddings with 1,024 dimensions
 
 # A file modified this recently may change again within one tick of its file system's clock,
 # so it is read again next time (git treats its index the same way).
@@ -289,7 +290,8 @@ class BuildState:
     def _as_os_errors(self) -> Iterator[None]:
         """Raise an error of SQLite as the OSError behind it, which SQLite does not tell.
 
-        It is found by writing a plain file of the same size in the same place.
+        It is found by writing a plain file in the same place: of the same size, and where that can
+        be done, of the size that the file may grow to before the next commit.
         """
         try:
             yield
@@ -300,8 +302,11 @@ class BuildState:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
             try:
                 with probe.open("wb") as plain:
-                    plain.seek(file.stat().st_size if file.exists() else 0)
-                    plain.write(bytes(1 << 16))
+                    size = file.stat().st_size if file.exists() else 0
+                    for place in (size, size + COMMIT_BYTES):
+                        plain.seek(place)
+                        plain.write(bytes(1 << 16))
+                        plain.flush()
             finally:
                 with suppress(OSError):
                     probe.unlink()

@@ -47,15 +47,17 @@ def serving(
     timeout_s: float = 60,
     environment: Mapping[str, str] | None = None,
     app: Path = Path("app.py"),
+    log: IO[bytes] | None = None,
 ) -> Iterator[Server]:
     """Start `streamlit run app.py` on a free port, wait until it is healthy, end it after.
 
-    `environment` is added to this process's own; `app` is another app to run.
+    `environment` is added to this process's own; `app` is another app to run; `log`
+    takes what it prints.
     """
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
-    with _running(command, port, "/_stcore/health", timeout_s, environment) as server:
+    with _running(command, port, "/_stcore/health", timeout_s, environment, log) as server:
         yield server
 
 

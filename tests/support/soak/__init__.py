@@ -1,0 +1,1 @@
+"""The long tests: hostile files, kills, disks that fill and crowds, each with what is promised."""
