@@ -6,13 +6,14 @@ import io
 import struct
 import zlib
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 from PIL import Image
 
 
-def saved(image: Image.Image, kind: str, **options) -> bytes:
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -92,7 +93,8 @@ def png_without_palette() -> bytes:
 
 def encoded(codec: str, side: int, count: int = 1, **options: str) -> list[av.Packet]:
     """Packets of plain pictures, each of which can be decoded by itself."""
-    context = av.CodecContext.create(codec, "w")
+    context = av.VideoCodecContext.create(codec, "w")
+    assert isinstance(context, av.VideoCodecContext)
     context.width = context.height = side
     context.pix_fmt, context.time_base, context.options = "yuv420p", Fraction(1, 50), options
     context.gop_size = 1

@@ -246,10 +246,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if action == "commit":
             return self._commit(repository, body)
         if action == "variables" and repository.kind == "space":
-            asked = json.loads(body) if body else {}
+            given: dict[str, str] = json.loads(body) if body else {}
             if self.command == "POST":
-                repository.variables[asked["key"]] = asked["value"]
-            elif self.command == "DELETE" and repository.variables.pop(asked["key"], None) is None:
+                repository.variables[given["key"]] = given["value"]
+            elif self.command == "DELETE" and repository.variables.pop(given["key"], None) is None:
                 raise _Refused(404, "There is no such variable")
             known = repository.variables.items()
             return {key: {"key": key, "value": value} for key, value in known}
@@ -358,9 +358,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         objects = []
         for asked in json.loads(body)["objects"]:
             href = f"{self.server.store}/store/{asked['oid']}"
-            upload = {} if asked["oid"] in self.server.large else {"actions": {"upload": {}}}
-            if upload:
-                upload["actions"]["upload"] = {"href": href}
+            is_there = asked["oid"] in self.server.large
+            upload = {} if is_there else {"actions": {"upload": {"href": href}}}
             objects.append({"oid": asked["oid"], "size": asked["size"], **upload})
         return {"transfer": "basic", "objects": objects}
 

@@ -45,11 +45,14 @@ def encode_still(image: Image.Image) -> bytes:
     """A WebP of one frame."""
     import imageio.v3 as iio  # 0.05 s that an animation needs for nothing
 
-    settings = {"quality": STILL_QUALITY, "method": STILL_METHOD}
-    still: bytes = iio.imwrite(
-        "<bytes>", np.asarray(image), plugin="pillow", extension=".webp", **settings
+    return iio.imwrite(
+        "<bytes>",
+        np.asarray(image),
+        plugin="pillow",
+        extension=".webp",
+        quality=STILL_QUALITY,
+        method=STILL_METHOD,
     )
-    return still
 
 
 def _encode(frames: Frames, quality: int, loop: int) -> bytes:

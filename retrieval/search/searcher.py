@@ -1,10 +1,8 @@
 """Understand the query, rank GIFs, fold near-duplicates, and score the frames of results.
 
-A message is ranked by all signals of the bundle (retrieval.search.fusion). A picture, "more
-like this", uploads, and bundles without signals are ranked by frames alone: the score is then
-the cosine between the query and the GIF's frames, pooled as the manifest says: that of the
-mean of its frames (the index then holds one row per GIF), or of its best frame (one row per
-frame).
+A message is ranked by all signals of the bundle (retrieval.search.fusion). A picture, "more like
+this", uploads, and bundles without signals are ranked by frames alone: by the cosine of the mean
+of a GIF's frames (one row of the index per GIF), or of its best frame (one row per frame).
 """
 
 from __future__ import annotations
