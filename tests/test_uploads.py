@@ -1,7 +1,9 @@
 """What a person uploads is ranked like a library, in memory, with a reason for each left out."""
 
+import gc
 import io
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +41,18 @@ def test_uploads_are_ranked_by_all_their_frames(tmp_path: Path, encoder: FakeEnc
 def test_unreadable_upload_is_named_with_the_reason(encoder: FakeEncoder):
     with pytest.raises(MediaError, match=r"a\.gif cannot be read: no picture"):
         uploads.embed_file("a.gif", b"text", encoder)
+
+
+def test_unreadable_upload_is_freed_without_a_collection_of_garbage(encoder: FakeEncoder):
+    tracemalloc.start()
+    gc.disable()  # an idle server may not collect for long
+    try:
+        with pytest.raises(MediaError, match="cannot be read"):
+            uploads.embed_file("a.gif", b"GIF89a" + bytes(60_000_000), encoder)
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        gc.enable()
+        tracemalloc.stop()
 
 
 def test_too_many_and_too_large_uploads_are_said():

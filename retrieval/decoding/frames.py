@@ -152,6 +152,12 @@ def _picture(shape: Any, block: Block, most: int) -> np.ndarray:
     return np.frombuffer(block, np.uint8).reshape(height, width, 3)
 
 
+def without_traceback(error: MediaError) -> MediaError:
+    """The error, to be kept: its traceback would keep the bytes that could not be decoded."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
+
+
 def _number(value: Any, most: float) -> Any:
     """The value, if it is a number from 0 to `most`; ValueError for others, NaN too."""
     if type(value) not in (int, float) or not 0 <= value <= most:

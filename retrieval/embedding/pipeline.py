@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from retrieval.decoding import Decoded, decode_frames
+from retrieval.decoding import Decoded, decode_frames, without_traceback
 from retrieval.encoders import BATCH_SIZE, Encoder
 from retrieval.errors import MediaError, RetrievalError, StoppedError, UnavailableError
 from retrieval.library import GifFrames
@@ -161,7 +161,7 @@ class Pipeline:
             try:
                 data = piece.read()
             except MediaError as error:
-                return _Decoded(Done(piece.subject, error=error))
+                return _Decoded(Done(piece.subject, error=without_traceback(error)))
             if isinstance(data, str):
                 return _Decoded(Done(piece.subject, data))
             gif_id = hashlib.sha256(data).hexdigest()
@@ -174,7 +174,7 @@ class Pipeline:
                 try:
                     media = self._decode(data, stop)
                 except MediaError as error:
-                    return _Decoded(Done(piece.subject, gif_id, error=error))
+                    return _Decoded(Done(piece.subject, gif_id, error=without_traceback(error)))
                 except RetrievalError:
                     raise
                 except Exception as error:
