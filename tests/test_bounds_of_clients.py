@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message, Scope
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from retrieval.api import bodies
 from retrieval.api.bodies import Bodies, while_connected
@@ -26,6 +29,7 @@ from retrieval.api.held import Held
 from retrieval.api.problems import ProblemError
 from retrieval.errors import BusyError, MediaError
 from retrieval.web import slow_clients, tune_server
+from retrieval.web.sessions import let_expired_go
 from retrieval.web.slow_clients import ImpatientProtocol
 
 MB = 1_000_000
@@ -248,3 +252,21 @@ def test_servers_are_impatient(monkeypatch: pytest.MonkeyPatch):
             assert server.config.http_protocol_class is ImpatientProtocol
 
     asyncio.run(main())
+
+
+def test_sessions_of_visitors_who_have_left_are_ended_without_another_visitor():
+    """By Streamlit's own manager and storage, which have no public way to it."""
+
+    class Session:
+        id, ended = "left", False
+
+        def shutdown(self) -> None:
+            self.ended = True
+
+    left, there = Session(), Session()
+    there.id = "there"
+    for session, ttl_s in ((left, 0), (there, 60)):
+        storage = MemorySessionStorage(ttl_seconds=ttl_s)
+        storage.save(SessionInfo(client=None, session=session, script_run_count=1))
+        let_expired_go(WebsocketSessionManager(storage, None, None, None))
+    assert (left.ended, there.ended) == (True, False)
