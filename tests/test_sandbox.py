@@ -285,8 +285,9 @@ def test_worker_killed_in_a_build_costs_its_file_and_changes_no_other(tmp_path: 
 
 
 PARENT = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 from retrieval.sandbox import Job, Sandbox
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's is ignored
 sandbox = Sandbox(2)
 job = lambda task: sandbox.run(Job("tests.support.sandbox_tasks:" + task), list)
 job("echo")
