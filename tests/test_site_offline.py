@@ -29,6 +29,11 @@ KEPT = """async () => {
   return kept.flat().map((request) => new URL(request.url).pathname);
 }"""
 
+IMAGES = (
+    "[...document.querySelector('.reaction-picker').shadowRoot"
+    ".querySelectorAll('.card img')].slice(0, 6)"
+)
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -68,14 +73,17 @@ def test_second_visit_needs_no_connection(browser: Browser, server: StaticServer
         by_meaning(page)
         until_kept(page)
         opening = titles(page)
+        page.wait_for_function(  # pictures are kept as they are seen
+            f"""async () => {{
+              const found = await Promise.all({IMAGES}.map((image) => caches.match(image.src)));
+              return found.length === 6 && found.every(Boolean);
+            }}"""
+        )
         server.stop()
         page.goto(address)
         by_meaning(page)
         assert titles(page) == opening
-        page.wait_for_function(
-            "() => [...document.querySelector('.reaction-picker').shadowRoot"
-            ".querySelectorAll('.card img')].slice(0, 6).every((image) => image.naturalWidth)"
-        )
+        page.wait_for_function(f"() => {IMAGES}.every((image) => image.naturalWidth)")
         page.goto(f"{address}?q=thank+you&about=1")
         expect(page.get_by_role("cell", name="MIT")).to_be_visible()
         page.get_by_role("button", name="Close").click()
