@@ -2,6 +2,8 @@
 
 import { Refusal } from "./refusal.js";
 
+const KEPT_HASH = "x-sha256"; // header of a kept file
+
 export class Files {
   /** `onProgress(loaded, total)` in bytes, of the files that `expect` announced. */
   constructor(base, onProgress = () => {}) {
@@ -31,6 +33,11 @@ export class Files {
 
   /** The file as an ArrayBuffer. `known` is {bytes, sha256}, or undefined: it is as it is. */
   async bytes(path, known = undefined, isCounted = false) {
+    const kept = await this.kept(path, known);
+    if (kept) {
+      if (isCounted) this.onProgress((this.loaded += kept.byteLength), Math.max(this.total, this.loaded));
+      return kept;
+    }
     // The hash in the address keeps a browser from mixing files of two versions of a site.
     const version = known?.sha256 ? `?v=${known.sha256.slice(0, 12)}` : "";
     const file = nameOf(path);
@@ -44,6 +51,17 @@ export class Files {
     const bytes = await this.read(response, file, isCounted);
     if (known && !(await isSame(bytes, known))) throw damaged(path);
     return bytes;
+  }
+
+  /** What the service worker (sw.js) has kept of the file, and checked then: at once, and not through it. */
+  async kept(path, { sha256 } = {}) {
+    if (!sha256) return null;
+    try {
+      const response = await caches.match(this.address(path), { ignoreSearch: true });
+      return response?.headers.get(KEPT_HASH) === sha256 ? await response.arrayBuffer() : null;
+    } catch {
+      return null; // this browser keeps nothing
+    }
   }
 
   async read(response, file, isCounted) {
