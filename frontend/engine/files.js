@@ -18,6 +18,11 @@ export class Files {
     for (const { bytes } of known) this.total += bytes ?? 0;
   }
 
+  count(nBytes) {
+    this.loaded += nBytes;
+    this.onProgress(this.loaded, Math.max(this.total, this.loaded));
+  }
+
   address(path) {
     return new URL(path, this.base).href;
   }
@@ -35,7 +40,7 @@ export class Files {
   async bytes(path, known = undefined, isCounted = false) {
     const kept = await this.kept(path, known);
     if (kept) {
-      if (isCounted) this.onProgress((this.loaded += kept.byteLength), Math.max(this.total, this.loaded));
+      if (isCounted) this.count(kept.byteLength);
       return kept;
     }
     // The hash in the address keeps a browser from mixing files of two versions of a site.
@@ -75,7 +80,7 @@ export class Files {
       if (done) break;
       parts.push(value);
       size += value.length;
-      if (isCounted) this.onProgress((this.loaded += value.length), Math.max(this.total, this.loaded));
+      if (isCounted) this.count(value.length);
     }
     const all = new Uint8Array(size);
     let at = 0;
