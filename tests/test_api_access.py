@@ -9,39 +9,32 @@ import pytest
 from conftest import FakeEncoder
 from starlette.testclient import TestClient
 
-from retrieval.api import API_ROUTE, create_app
+from retrieval.api import API_ROUTE
 from retrieval.api.access import COOKIE, GuardAccess
 from retrieval.api.keys import FILE, KEY_PREFIX, KeyRing, create_key, read_keys, revoke_key
 from retrieval.cli import main
 from retrieval.errors import SettingsError
 from retrieval.library import Bundle
-from retrieval.web import current_settings, loader
-from tests.support.api import loaded
+from retrieval.web import current_settings
+from tests.support import api
+from tests.support.api import LOCAL, started_client
 from tests.support.compatible import check
 
 CATEGORIES, STATE = f"{API_ROUTE}/filters", f"{API_ROUTE}/state"
-LOCAL = "http://127.0.0.1:8501"
 
 
 @pytest.fixture
 def client(
     bundle: Bundle, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:
-    monkeypatch.setenv("REACTION_INDEX", str(bundle.path))
-    monkeypatch.setenv("REACTION_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(loader, "encoder_of", lambda *of: encoder)
-    current_settings.cache_clear()
-    with TestClient(create_app(), base_url=LOCAL) as started:
-        yield loaded(started)
-    current_settings.cache_clear()
+    with started_client(bundle.path, tmp_path / "data", encoder, monkeypatch) as started:
+        yield started
 
 
 @pytest.fixture
 def configure(client: TestClient, monkeypatch: pytest.MonkeyPatch):
     def set_to(**values: str) -> Path:
-        for name, value in values.items():
-            monkeypatch.setenv(f"REACTION_{name}", value)
-        current_settings.cache_clear()
+        api.configure(monkeypatch, **values)
         return current_settings().data
 
     return set_to

@@ -7,20 +7,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import FakeEncoder
 from starlette.testclient import TestClient
 
-from retrieval.api import API_ROUTE, create_app
+from retrieval.api import API_ROUTE
 from retrieval.library import Bundle
 from retrieval.paths import ROOT
-from retrieval.web import current_settings, loader
-from tests.support.api import loaded
+from tests.support import api
+from tests.support.api import LOCAL, started_client
 from tests.support.server import serving, serving_api
-
-LOCAL = "http://127.0.0.1:8501"
 
 
 @pytest.fixture
@@ -28,24 +27,14 @@ def client(
     bundle: Bundle, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:
     """The API over four GIFs, with votes, as a program on this machine asks it."""
-    monkeypatch.setenv("REACTION_INDEX", str(bundle.path))
     monkeypatch.setenv("REACTION_FEEDBACK", "on")
-    monkeypatch.setenv("REACTION_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(loader, "encoder_of", lambda *of: encoder)
-    current_settings.cache_clear()
-    with TestClient(create_app(), base_url=LOCAL) as started:
-        yield loaded(started)
-    current_settings.cache_clear()
+    with started_client(bundle.path, tmp_path / "data", encoder, monkeypatch) as started:
+        yield started
 
 
 @pytest.fixture
 def configure(client: TestClient, monkeypatch: pytest.MonkeyPatch):
-    def set_to(**values: str) -> None:
-        for name, value in values.items():
-            monkeypatch.setenv(f"REACTION_{name}", value)
-        current_settings.cache_clear()
-
-    return set_to
+    return partial(api.configure, monkeypatch)
 
 
 def get(url: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:

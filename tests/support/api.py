@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from retrieval.api import API_ROUTE, api_routes
+from retrieval.api import API_ROUTE, api_routes, create_app
+from retrieval.web import current_settings, loader
 
 ROOT = f"{API_ROUTE}/"
+LOCAL = "http://127.0.0.1:8501"
 
 
 def api_app() -> Starlette:
@@ -19,6 +25,25 @@ def api_app() -> Starlette:
 
 def api_client() -> TestClient:
     return TestClient(api_app())
+
+
+@contextmanager
+def started_client(
+    index: Path, data: Path, encoder: Any, patch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
+    """The whole API over the bundle at `index`, as a program on this machine asks it."""
+    patch.setattr(loader, "encoder_of", lambda *of: encoder)
+    configure(patch, INDEX=str(index), DATA=str(data))
+    with TestClient(create_app(), base_url=LOCAL) as started:
+        yield loaded(started)
+    current_settings.cache_clear()
+
+
+def configure(patch: pytest.MonkeyPatch, **values: str) -> None:
+    """Set REACTION_NAME to each value, and have the settings read again."""
+    for name, value in values.items():
+        patch.setenv(f"REACTION_{name}", value)
+    current_settings.cache_clear()
 
 
 def loaded(client: TestClient) -> TestClient:
